@@ -1,0 +1,196 @@
+"""The ports: what callers may ask of a backend, in their words. Workers see these, never a product.
+
+Errors (all carry data; `str()` says what to do)::
+
+    BackendError
+    ├── Unavailable      the backend cannot be reached or is full: try again later (retryable)
+    ├── QueryRefused     the query is not acceptable; `kind` is Prometheus's errorType
+    └── NotFound         no such trace or order
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flashmm_backends.batch import Batch, Event, Labels, Span
+from flashmm_backends.histogram import NativeHistogram
+
+
+class BackendError(Exception):
+    """Root of what a port raises."""
+
+
+@dataclass
+class Unavailable(BackendError):
+    """The backend cannot serve now; the same call may succeed later."""
+
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is unavailable: {self.why}"
+
+
+@dataclass
+class QueryRefused(BackendError):
+    """The query will not be answered. kind: bad_data, execution, timeout, as in Prometheus's API."""
+
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class NotFound(BackendError):
+    """Nothing is stored under that id."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is not in the store"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open interval of time [start_ns, end_ns), UTC nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """How much of what was emitted has arrived. Expected is known from sequence numbers and stream marks."""
+
+    received: int
+    expected: int
+
+    @property
+    def ratio(self) -> float:
+        """received ÷ expected; 1.0 where nothing was expected."""
+        return self.received / self.expected if self.expected else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventTable:
+    """Events of one kind in columns, ordered by time.
+
+    columns: time_ns, run, seq, bot, account, trace_id, span_id, then the kind's fields. Shape (n,) each: int64 for
+    time and int, float64, bool, object (str, Decimal) otherwise; absent values are None in object columns, and
+    such a column is object whatever its type.
+    """
+
+    kind: str
+    window: Window
+    columns: Mapping[str, npt.NDArray[np.generic]]
+    completeness: Completeness
+
+    def __len__(self) -> int:
+        return len(self.columns["time_ns"])
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSample:
+    """One element of an instant vector: a float or a histogram."""
+
+    labels: Labels
+    time_ms: int
+    value: float | NativeHistogram
+
+
+@dataclass(frozen=True, slots=True)
+class InstantResult:
+    """Answer of an instant query. type: vector or scalar (then one sample without labels) or string or matrix."""
+
+    type: str
+    samples: Sequence[VectorSample] = ()
+    matrix: Sequence["RangeSeries"] = ()
+    text: str = ""
+    annotations: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSeries:
+    """One series of a range query: float samples, and histogram samples where the series has any."""
+
+    labels: Labels
+    times_ms: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    histogram_times_ms: Sequence[int] = ()
+    histograms: Sequence[NativeHistogram] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """Answer of a range query, sorted by labels."""
+
+    series: Sequence[RangeSeries]
+    annotations: Sequence[str] = ()
+
+
+class MetricsReader(Protocol):
+    """Metrics by PromQL. Raises QueryRefused, Unavailable."""
+
+    async def query(self, promql: str, at_ms: int) -> InstantResult: ...
+
+    async def query_range(self, promql: str, start_ms: int, end_ms: int, step_ms: int) -> RangeResult: ...
+
+
+class EventReader(Protocol):
+    """Events of one kind. `where` compares fields for equality, e.g. {"symbol": "BTCUSDT"}."""
+
+    async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable: ...
+
+    async def completeness(self, kind: str, window: Window) -> Completeness: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTrace:
+    """One order: its placement trace, and all that happened later, in order of time."""
+
+    order_id: str
+    placement: Sequence[Span]
+    later: Sequence[Span]
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSummary:
+    """One line of the list of orders."""
+
+    order_id: str
+    trace_id: bytes
+    symbol: str
+    side: str
+    outcome: str
+    start_ns: int
+    duration_ns: int
+
+
+class TraceReader(Protocol):
+    """Traces and orders. Raises NotFound, Unavailable."""
+
+    async def trace(self, trace_id: bytes) -> Sequence[Span]: ...
+
+    async def order(self, order_id: str) -> OrderTrace: ...
+
+    async def orders(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 100
+    ) -> Sequence[OrderSummary]: ...
+
+
+class Store(Protocol):
+    """The write side."""
+
+    async def append(self, batch: Batch) -> None:
+        """Return once the batch is durable. Raises Unavailable when full or failing; nothing is kept then."""
+        ...
+
+
+Tap = Callable[[Batch], None]
+"""Called by the receiver after decoding and deduplication, before the commit. Must not block or raise."""

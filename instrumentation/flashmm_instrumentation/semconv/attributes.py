@@ -1,0 +1,91 @@
+"""Attribute names and the closed sets of values that some of them take."""
+
+from enum import StrEnum
+from typing import Final
+
+SERVICE_NAME: Final = "service.name"
+SERVICE_NAMESPACE: Final = "service.namespace"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+DEPLOYMENT_ENVIRONMENT: Final = "deployment.environment.name"
+NAMESPACE: Final = "flashmm"
+"""The value of `service.namespace` for everything that this project emits."""
+
+BOT: Final = "flashmm.bot"
+ACCOUNT: Final = "flashmm.account"
+RUN: Final = "flashmm.run"
+"""A UUIDv7 for each process of a bot, new after a fork."""
+SEQ: Final = "flashmm.seq"
+"""1, 2, 3 … without a gap within a stream, which is (run, event kind)."""
+EVENT_NAME: Final = "event.name"
+"""The event kind again, as an attribute: some stores drop the log record's own field."""
+
+VENUE: Final = "flashmm.venue"
+SYMBOL: Final = "flashmm.symbol"
+SIDE: Final = "flashmm.side"
+LIQUIDITY: Final = "flashmm.liquidity"
+ORDER_ID: Final = "flashmm.order.id"
+"""On spans and events only, never on a metric: its values have no bound."""
+ORDER_OUTCOME: Final = "flashmm.order.outcome"
+ORDER_STAGE: Final = "flashmm.order.stage"
+CURRENCY: Final = "flashmm.currency"
+MODEL: Final = "flashmm.model"
+FEATURE: Final = "flashmm.feature"
+REASON: Final = "flashmm.reason"
+ERROR_TYPE: Final = "error.type"
+
+
+class Side(StrEnum):
+    """Which side of the book an order is on."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Liquidity(StrEnum):
+    """Whether a fill added liquidity (maker) or took it (taker)."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class Stage(StrEnum):
+    """The stages of an order's way to the exchange: child spans and `flashmm.order.stage` values."""
+
+    RECEIVE = "receive"
+    DECIDE = "decide"
+    RISK_CHECK = "risk_check"
+    SIGN = "sign"
+    SUBMIT = "submit"
+    ACK = "ack"
+
+
+class Outcome(StrEnum):
+    """How the placement of an order ended: `flashmm.order.outcome`."""
+
+    ACKED = "acked"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class OrderState(StrEnum):
+    """The states that a `flashmm.order` event reports, one event for each transition."""
+
+    PENDING = "pending"
+    ACKED = "acked"
+    REPLACED = "replaced"
+    PART_FILLED = "part_filled"
+    FILLED = "filled"
+    CANCEL_PENDING = "cancel_pending"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class StreamMark(StrEnum):
+    """What a `flashmm.stream` event says of its run's streams."""
+
+    OPEN = "open"
+    MARK = "mark"
+    CLOSE = "close"
