@@ -191,6 +191,10 @@ class Store(Protocol):
         """Return once the batch is durable. Raises Unavailable when full or failing; nothing is kept then."""
         ...
 
+    async def stream_seqs(self) -> Mapping[tuple[str, str], Sequence[tuple[int, int]]]:
+        """Sequence numbers already stored, by stream (run, kind): sorted, disjoint, inclusive intervals."""
+        ...
+
 
 Tap = Callable[[Batch], None]
 """Called by the receiver after decoding and deduplication, before the commit. Must not block or raise."""
