@@ -1,0 +1,121 @@
+"""One real server under a test's control: started until ready, killed, started again on the same address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+_START_SECONDS_MAX = 60.0
+_STOP_SECONDS_MAX = 15.0
+_POLL_SECONDS = 0.02
+
+
+class NotReady(Exception):
+    """A server ended or stayed silent instead of becoming ready; the text ends with what it printed."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A server process with its address. A context manager: starts on entry, is gone after exit.
+
+    base_url: where its HTTP API answers. ready_url: answers 200 once it takes requests.
+    log: what it printed, over all its starts. ports: by purpose, for those that have several.
+    """
+
+    name: str
+    command: Sequence[str | Path]
+    base_url: str
+    ready_url: str
+    log: Path
+    ports: Mapping[str, int] = field(default_factory=dict[str, int])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    folder: Path | None = None
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return once it is ready. Raises NotReady."""
+        assert self._process is None, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(word) for word in self.command],
+                env={**os.environ, **self.environment},
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._wait_until_ready()
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL, nothing flushed. Does nothing when it isn't running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it in good order, by force when that takes too long. Does nothing when it isn't running."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id, while it runs."""
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS_MAX
+        while not answers(self.ready_url):
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise NotReady(f"{self.name} did not become ready at {self.ready_url}:\n{self._tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def _tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with success."""
+    try:
+        with urlopen(url, timeout=2) as response:
+            return response.status == 200
+    except (URLError, OSError):
+        return False
+
+
+def free_ports(*purposes: str) -> dict[str, int]:
+    """A free loopback port for each purpose, all different."""
+    sockets = [socket.socket() for _ in purposes]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {purpose: each.getsockname()[1] for purpose, each in zip(purposes, sockets, strict=True)}
+    finally:
+        for each in sockets:
+            each.close()
