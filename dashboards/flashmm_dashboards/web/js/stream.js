@@ -1,0 +1,129 @@
+/** The WebSocket side: subscribe, resume after a loss, notice a dead connection. */
+
+const PING_EVERY_MS = 5_000;
+const SILENT_MS = 12_000;
+const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000, 8_000];
+
+/**
+ * One connection that comes back by itself.
+ * on: { state(name, detail), items(stream, items, snapshot), gap(stream, gap), garbage(count) }
+ * States: connecting, live, lost.
+ */
+export class StreamClient {
+  constructor(url, streams, on) {
+    this.url = url;
+    this.streams = streams;
+    this.on = on;
+    this.positions = {};
+    this.failures = 0;
+    this.garbage = 0;
+    this.notBefore = 0;
+    this.lastHeard = 0;
+    this.socket = null;
+    this.timer = 0;
+  }
+
+  start() {
+    this.connect();
+    setInterval(() => this.watch(), PING_EVERY_MS);
+    addEventListener("online", () => this.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+  }
+
+  connect() {
+    this.on.state("connecting");
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    this.lastHeard = Date.now();
+    socket.addEventListener("open", () => this.opened(socket));
+    socket.addEventListener("message", (message) => socket === this.socket && this.heard(message.data));
+    socket.addEventListener("close", () => socket === this.socket && this.lost());
+  }
+
+  opened(socket) {
+    const request = { type: "subscribe", streams: this.streams, resume: this.positions, recent: 200 };
+    socket.send(JSON.stringify(request));
+  }
+
+  lost() {
+    this.socket = null;
+    const backoff = BACKOFF_MS[Math.min(this.failures, BACKOFF_MS.length - 1)];
+    const wait = Math.max(backoff * (0.75 + Math.random() / 2), this.notBefore - Date.now());
+    this.failures += 1;
+    this.on.state("lost", Math.ceil(wait / 1000));
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), wait);
+  }
+
+  hurry() {
+    if (this.socket || !this.failures) return;
+    clearTimeout(this.timer);
+    this.connect();
+  }
+
+  watch() {
+    if (!this.socket) return;
+    if (Date.now() - this.lastHeard > SILENT_MS) {
+      const silent = this.socket;
+      this.lost();
+      silent.close();
+    } else if (this.socket.readyState === WebSocket.OPEN) {
+      this.socket.send('{"type":"ping"}');
+    }
+  }
+
+  heard(text) {
+    this.lastHeard = Date.now();
+    const frame = parse(text);
+    if (!frame || !this.handle(frame)) this.on.garbage((this.garbage += 1));
+  }
+
+  handle(frame) {
+    switch (frame.type) {
+      case "data":
+        return this.data(frame);
+      case "subscribed":
+        this.failures = 0;
+        this.note(frame, frame.recovered);
+        this.on.state("live");
+        return true;
+      case "gap":
+        this.note(frame);
+        this.on.gap(frame.stream, frame);
+        return true;
+      case "bye":
+        this.notBefore = Date.now() + 1_000 * (Number(frame.retry_after_s) || 0);
+        return true;
+      case "error":
+        return true;
+      case "pong":
+      case "unsubscribed":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  data(frame) {
+    const items = Array.isArray(frame.items) ? frame.items.filter((item) => item && typeof item === "object") : null;
+    if (!items || !this.streams.includes(frame.stream) || !this.note(frame)) return false;
+    this.on.items(frame.stream, items, frame.snapshot === true);
+    return true;
+  }
+
+  /** A recovered subscription keeps its old place until the missed items have come. */
+  note(frame, keep = false) {
+    if (typeof frame.epoch !== "string" || !Number.isSafeInteger(frame.offset)) return false;
+    if (!keep) this.positions[frame.stream] = { epoch: frame.epoch, offset: frame.offset };
+    return true;
+  }
+}
+
+function parse(text) {
+  try {
+    const frame = JSON.parse(text);
+    return frame && typeof frame === "object" ? frame : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,170 @@
+"""Metric points → P&L, inventory, activity and model items, picking the few series that matter out of many."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flashmm_backends.batch import Points, SeriesMeta
+from flashmm_instrumentation.semconv import Instrument, Metric, metrics
+from flashmm_instrumentation.semconv import attributes as attr
+from flashmm_streaming import _text
+
+SERIES_MAX = 5_000
+"""Series followed; with more than these, later ones are left to queries."""
+
+
+def series_name(metric: Metric) -> str:
+    """The Prometheus name of one of our counters or gauges."""
+    suffix = "_total" if metric.instrument is Instrument.COUNTER else "_ratio" if metric.unit == "1" else ""
+    return label_name(metric.name) + suffix
+
+
+def label_name(attribute: str) -> str:
+    """The Prometheus name of an attribute."""
+    return attribute.replace(".", "_")
+
+
+@dataclass(slots=True)
+class _Series:
+    """A followed series: where its values go."""
+
+    subject: "_Subject"
+    part: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Subject:
+    """What an item is about, and the last value of each of its parts."""
+
+    stream: str
+    identity: dict[str, object]
+    parts: dict[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
+    time_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """Which stream a metric feeds, the labels that tell subjects apart, and those that tell parts apart."""
+
+    stream: str
+    part: str
+    identity: tuple[str, ...]
+    split: tuple[str, ...] = ()
+
+
+_OWNER: Final = (attr.BOT, attr.ACCOUNT)
+_MARKET: Final = (*_OWNER, attr.VENUE, attr.SYMBOL)
+_ROLES: Final[dict[str, _Role]] = {
+    series_name(metrics.PNL_REALIZED): _Role("pnl", "realized", (*_OWNER, attr.CURRENCY)),
+    series_name(metrics.PNL_UNREALIZED): _Role("pnl", "unrealized", (*_OWNER, attr.CURRENCY)),
+    series_name(metrics.PNL_FEES): _Role("pnl", "fees", (*_OWNER, attr.CURRENCY)),
+    series_name(metrics.PNL_FUNDING): _Role("pnl", "funding", (*_OWNER, attr.CURRENCY)),
+    series_name(metrics.INVENTORY_POSITION): _Role("inventory", "position", _MARKET),
+    series_name(metrics.INVENTORY_UTILIZATION): _Role("inventory", "utilization", _MARKET),
+    series_name(metrics.FILLS): _Role("activity", "fills", _MARKET, (attr.SIDE, attr.LIQUIDITY)),
+    series_name(metrics.ORDERS): _Role("activity", "orders", _MARKET, (attr.SIDE, attr.ORDER_OUTCOME)),
+    series_name(metrics.MODEL_ACCURACY): _Role("model", "accuracy", (*_OWNER, attr.SYMBOL, attr.MODEL)),
+}
+PNL_PARTS: Final = ("realized", "unrealized", "fees", "funding")
+
+
+class Gauges:
+    """The last values of the followed series; `update` returns items for the subjects that changed."""
+
+    def __init__(self) -> None:
+        self._series: dict[int, _Series] = {}
+        self._subjects: dict[tuple[str, ...], _Subject] = {}
+        self._ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+
+    def learn(self, series: Sequence[SeriesMeta]) -> None:
+        """Follow those that a stream shows."""
+        known = len(self._series)
+        for meta in series:
+            if meta.id not in self._series and len(self._series) < SERIES_MAX:
+                self._follow(meta)
+        if len(self._series) > known:
+            self._ids = np.fromiter(sorted(self._series), np.uint64, len(self._series))
+
+    def update(self, points: Points) -> list[tuple[str, dict[str, object]]]:
+        """(stream, item) for each subject with a newer value; of several points of a series the last counts."""
+        changed: dict[int, _Subject] = {}
+        for series_id, time_ms, value in self._matching(points):
+            series = self._series[series_id]
+            if time_ms >= series.subject.time_ms:
+                series.subject.time_ms = time_ms
+                series.subject.parts[series.part] = value
+                changed[id(series.subject)] = series.subject
+        return [(subject.stream, _BODIES[subject.stream](subject)) for subject in changed.values()]
+
+    def _follow(self, meta: SeriesMeta) -> None:
+        labels = dict(meta.labels)
+        role = _ROLES.get(labels.get("__name__", ""))
+        if role is None:
+            return
+        labels.setdefault(label_name(attr.BOT), labels.get("job", ""))
+        identity = {name.rpartition(".")[2]: labels.get(label_name(name), "") for name in role.identity}
+        subject = self._subject(role.stream, identity)
+        split = tuple(labels.get(label_name(name), "") for name in role.split)
+        self._series[meta.id] = _Series(subject, (role.part, *split))
+
+    def _subject(self, stream: str, identity: dict[str, str]) -> _Subject:
+        return self._subjects.setdefault((stream, *identity.values()), _Subject(stream, dict(identity)))
+
+    def _matching(self, points: Points) -> Iterator[tuple[int, int, float]]:
+        if not len(self._ids) or not len(points.series_id):
+            return iter(())
+        place = np.searchsorted(self._ids, points.series_id)
+        hit = np.flatnonzero(self._ids[np.minimum(place, len(self._ids) - 1)] == points.series_id)
+        hit = hit[np.isfinite(points.value[hit])]
+        return zip(
+            points.series_id[hit].tolist(), points.time_ms[hit].tolist(), points.value[hit].tolist(), strict=True
+        )
+
+
+def _pnl(subject: _Subject) -> dict[str, object]:
+    """`net` is the sum of the parts that are known; `missing` names the others."""
+    texts = {part: _text.from_float(subject.parts[part,]) for part in PNL_PARTS if (part,) in subject.parts}
+    net = Decimal(0)
+    for text in texts.values():
+        net = _text.EXACT.add(net, Decimal(text or 0))
+    missing = [part for part in PNL_PARTS if part not in texts]
+    return {**_head(subject), **texts, "net": _text.from_decimal(net), "missing": missing}
+
+
+def _values(subject: _Subject) -> dict[str, object]:
+    return {**_head(subject), **{part[0]: _text.from_float(value) for part, value in subject.parts.items()}}
+
+
+def _activity(subject: _Subject) -> dict[str, object]:
+    return {
+        **_head(subject),
+        "fills": _sum(subject, "fills"),
+        "maker_fills": _sum(subject, "fills", attr.Liquidity.MAKER),
+        "orders": _sum(subject, "orders"),
+        "rejected": _sum(subject, "orders", attr.Outcome.REJECTED),
+    }
+
+
+def _sum(subject: _Subject, part: str, last: str | None = None) -> int:
+    """Over the series of a part, or those whose last telling label has a value."""
+    return int(sum(value for key, value in subject.parts.items() if key[0] == part and last in (None, key[-1])))
+
+
+def _model(subject: _Subject) -> dict[str, object]:
+    return {**_values(subject), "source": "reported"}
+
+
+def _head(subject: _Subject) -> dict[str, object]:
+    return {**subject.identity, "time_ms": subject.time_ms}
+
+
+_BODIES: Final[dict[str, Callable[[_Subject], dict[str, object]]]] = {
+    "pnl": _pnl,
+    "inventory": _values,
+    "activity": _activity,
+    "model": _model,
+}

@@ -1,0 +1,121 @@
+"""Placement spans → one item for each order, and latency quantiles over the last orders of each market."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from flashmm_backends.batch import Span
+from flashmm_instrumentation.semconv import attributes as attr
+from flashmm_streaming._identity import Owner, Owners
+
+ROOT: Final = "order"
+STAGES: Final = frozenset(attr.Stage)
+WINDOW = 1_000
+"""Orders that the quantiles are over."""
+OPEN_MAX = 5_000
+"""Traces whose stages are here and whose root is not yet."""
+EVERY_NS = 200_000_000
+"""Quantiles of a market are computed at most this often."""
+
+
+@dataclass(slots=True)
+class _Market:
+    identity: dict[str, object]
+    total_us: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    stages_us: dict[str, deque[float]] = field(default_factory=dict[str, deque[float]])
+    orders: int = 0
+    last_ms: int = 0
+    dirty: bool = False
+
+    def add(self, duration_us: float, stages_us: dict[str, float]) -> None:
+        self.total_us.append(duration_us)
+        for stage, taken_us in stages_us.items():
+            self.stages_us.setdefault(stage, deque(maxlen=WINDOW)).append(taken_us)
+        self.orders += 1
+        self.dirty = True
+
+
+class Placements:
+    """Joins the stages of an order to its root, which ends last."""
+
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+        self._stages: dict[bytes, dict[str, float]] = {}
+        self._markets: dict[tuple[object, ...], _Market] = {}
+        self._computed_ns = 0
+
+    def orders(self, spans: Sequence[Span]) -> list[dict[str, object]]:
+        """A placement item for each root among the spans."""
+        roots = [span for span in spans if self._is_root(span)]
+        return [self._placement(span) for span in roots]
+
+    def quantiles(self, now_ns: int) -> list[dict[str, object]]:
+        """A `latency` item for each market with new orders, where it is time again."""
+        if now_ns - self._computed_ns < EVERY_NS:
+            return []
+        self._computed_ns = now_ns
+        return [_quantiles(market) for market in self._dirty()]
+
+    def _dirty(self) -> Iterator[_Market]:
+        for market in self._markets.values():
+            if market.dirty:
+                market.dirty = False
+                yield market
+
+    def _is_root(self, span: Span) -> bool:
+        if span.parent_span_id and span.name in STAGES:
+            self._keep_stage(span)
+        return span.name == ROOT and attr.ORDER_ID in span.attributes
+
+    def _keep_stage(self, span: Span) -> None:
+        self._stages.setdefault(span.trace_id, {})[span.name] = _micros(span)
+        if len(self._stages) > OPEN_MAX:
+            del self._stages[next(iter(self._stages))]
+
+    def _placement(self, root: Span) -> dict[str, object]:
+        stages_us = self._stages.pop(root.trace_id, {})
+        duration_us = _micros(root)
+        market = self._market(root)
+        market.add(duration_us, stages_us)
+        market.last_ms = max(market.last_ms, root.end_ns // 1_000_000)
+        return {
+            **market.identity,
+            "type": "placement",
+            "time_ms": root.start_ns // 1_000_000,
+            "time_ns": str(root.start_ns),
+            "order_id": str(root.attributes[attr.ORDER_ID]),
+            "trace_id": root.trace_id.hex(),
+            "side": str(root.attributes.get(attr.SIDE, "")),
+            "outcome": str(root.attributes.get(attr.ORDER_OUTCOME, "")),
+            "duration_us": duration_us,
+            "stages_us": stages_us,
+        }
+
+    def _market(self, root: Span) -> _Market:
+        owner: Owner = self._owners.of(root.resource_id)
+        venue, symbol = str(root.attributes.get(attr.VENUE, "")), str(root.attributes.get(attr.SYMBOL, ""))
+        identity = {**owner.body(), "venue": venue, "symbol": symbol}
+        return self._markets.setdefault(tuple(identity.values()), _Market(identity))
+
+
+def _micros(span: Span) -> float:
+    return round((span.end_ns - span.start_ns) / 1_000, 3)
+
+
+def _quantiles(market: _Market) -> dict[str, object]:
+    return {
+        **market.identity,
+        "time_ms": market.last_ms,
+        "orders": market.orders,
+        "window": len(market.total_us),
+        "total": _summary(market.total_us),
+        "stages": {stage: _summary(taken) for stage, taken in market.stages_us.items()},
+    }
+
+
+def _summary(micros: deque[float]) -> dict[str, float]:
+    p50, p99, highest = np.quantile(np.fromiter(micros, np.float64, len(micros)), (0.5, 0.99, 1.0)).tolist()
+    return {"p50_us": round(p50, 1), "p99_us": round(p99, 1), "max_us": round(highest, 1)}

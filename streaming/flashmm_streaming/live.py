@@ -1,0 +1,100 @@
+"""What just arrived → what the streams show: a pure projection of batches, and the tap that publishes it."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+
+from flashmm_backends.batch import Batch, Event, SeriesMeta
+from flashmm_instrumentation.semconv import events
+from flashmm_streaming import _events
+from flashmm_streaming._completeness import Arrivals
+from flashmm_streaming._gauges import Gauges
+from flashmm_streaming._identity import Owners
+from flashmm_streaming._latency import Placements
+from flashmm_streaming._models import Predictions
+from flashmm_streaming.hub import Hub
+
+Items = Mapping[str, Sequence[Mapping[str, object]]]
+"""Items by stream, in order."""
+
+_log = logging.getLogger(__name__)
+_PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, object]]], ...]]] = {
+    _events.FILL: (("trades", _events.trade),),
+    _events.ORDER: (("orders", _events.transition),),
+    _events.SPREAD_SAMPLE: (("spread", _events.spread), ("market", _events.market)),
+}
+
+
+class Projection:
+    """Batches → items. Keeps the last values of what an item is made of; all of it bounded."""
+
+    def __init__(self) -> None:
+        self._owners = Owners()
+        self._gauges = Gauges()
+        self._arrivals = Arrivals()
+        self._predictions = Predictions()
+        self._placements = Placements(self._owners)
+
+    def learn(self, series: Sequence[SeriesMeta]) -> None:
+        """Series that are durable already, so that no batch will introduce them again."""
+        self._gauges.learn(series)
+
+    def project(self, batch: Batch) -> Items:
+        """The items of one batch."""
+        now_ms = batch.received_ns // 1_000_000
+        items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
+        items["bots"] += self._owners.learn(batch.resources, now_ms)
+        self._add_gauges(items, batch)
+        self._add_events(items, batch.events)
+        items["completeness"] += self._arrivals.update(batch.events, now_ms)
+        items["orders"] += self._placements.orders(batch.spans)
+        items["latency"] += self._placements.quantiles(batch.received_ns)
+        return {stream: found for stream, found in items.items() if found}
+
+    def _add_gauges(self, items: dict[str, list[Mapping[str, object]]], batch: Batch) -> None:
+        self._gauges.learn(batch.series)
+        for stream, item in self._gauges.update(batch.points):
+            items[stream].append(item)
+
+    def _add_events(self, items: dict[str, list[Mapping[str, object]]], arrived: Iterable[Event]) -> None:
+        for event in arrived:
+            for stream, body in _PROJECTIONS.get(event.kind, ()):
+                items[stream].append(body(event))
+            if event.kind in (events.PREDICTION.name, events.OUTCOME.name):
+                judged = self._predictions.add(event)
+                items["model"] += [judged] if judged else []
+
+
+class LiveTap:
+    """The receiver's live tap: projects each batch and publishes it on the hub's loop, from whatever thread.
+
+    A boundary: a batch that cannot be projected is counted and logged, never the receiver's problem.
+    """
+
+    def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop, registry: CollectorRegistry) -> None:
+        self.projection = Projection()
+        self._hub = hub
+        self._loop = loop
+        self._failed = Counter(
+            "flashmm_stream_projection_failures", "Batches that could not be shown live.", registry=registry
+        )
+
+    def __call__(self, batch: Batch) -> None:
+        if asyncio._get_running_loop() is self._loop:
+            self._publish(batch)
+        else:
+            self._loop.call_soon_threadsafe(self._publish, batch)
+
+    def _publish(self, batch: Batch) -> None:
+        try:
+            items = self.projection.project(batch)
+        except Exception:  # noqa: BLE001 — the boundary that the class names
+            self._failed.inc()
+            _log.exception("a batch could not be shown live")
+        else:
+            for stream, found in items.items():
+                self._hub.publish(stream, found)
