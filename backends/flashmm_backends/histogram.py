@@ -168,6 +168,8 @@ def encode(histogram: NativeHistogram) -> bytes:
     counts = np.concatenate((positive.counts, negative.counts)) if len(negative.counts) else positive.counts
     flags, payload = _encode_counts(counts)
     derived = math.nan if flags & _FLOATS else _whole(counts, histogram.zero_count)
+    if derived >= _EXACT_MAX:
+        derived = math.nan
     extras: list[bytes] = []
     if len(negative.counts):
         flags |= _NEGATIVE
@@ -190,7 +192,7 @@ def _scalars(histogram: NativeHistogram, derived_count: float) -> tuple[tuple[in
 
 
 def _whole(counts: FloatArray, zero_count: float) -> float:
-    # Of whole counts only: a sum of fractions depends on the order in which a machine adds.
+    # Of exact sums only: others depend on the order in which a machine adds.
     return float(counts.sum()) + zero_count
 
 
