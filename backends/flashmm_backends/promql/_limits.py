@@ -1,0 +1,52 @@
+"""What one query may cost: text, time, samples."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flashmm_backends.ports import QueryRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of the engine.
+
+    text_bytes, nesting, operators: refused before parsing, because the parser is recursive.
+    steps: points that a range query may return for each series.
+    samples: samples read and computed by one query, all series and subqueries together.
+    seconds: time that one query may take.
+    lookback_ms: how far an instant selector looks back for a sample.
+    subquery_step_ms: resolution of subqueries that name none.
+    """
+
+    text_bytes: int = 4096
+    nesting: int = 64
+    operators: int = 200
+    steps: int = 11_000
+    samples: int = 5_000_000
+    seconds: float = 30.0
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+
+
+class Budget:
+    """What is left of a query's time and samples. Raises QueryRefused when either ends."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples = limits.samples
+        self._deadline = clock() + limits.seconds
+
+    def take(self, samples: int) -> None:
+        """Account for samples about to be held, and check the time."""
+        self.check_time()
+        self._samples -= samples
+        if self._samples < 0:
+            raise QueryRefused(
+                "execution", "query processing would load too many samples into memory in query execution"
+            )
+
+    def check_time(self) -> None:
+        """Raise when the deadline has passed."""
+        if self._clock() > self._deadline:
+            raise QueryRefused("timeout", "query timed out in expression evaluation")

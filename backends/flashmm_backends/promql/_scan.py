@@ -1,0 +1,54 @@
+"""What a query costs to parse, measured on its text: the parser is recursive and would end the process."""
+
+import re
+
+from flashmm_backends.ports import QueryRefused
+from flashmm_backends.promql._limits import Limits
+
+_QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""", re.DOTALL)
+_OPERATOR = re.compile(r"[-+*/%^@]|[=!<>]=?~?|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
+_OFFSET_OUT_OF_RANGE = re.compile(r"\boffset\s*[-+]?\s*(?:inf|nan)\b", re.IGNORECASE)
+_NEGATIVE_AT = re.compile(r"@\s*-\s*[\w.]")
+_TRIM = re.compile(r"</|>/")
+
+
+def refuse_costly(text: str, limits: Limits) -> None:
+    """Raise QueryRefused for a text that is too long, too deep or has too many operators."""
+    if len(text.encode("utf-8", "surrogatepass")) > limits.text_bytes:
+        raise parse_error(f"query is longer than {limits.text_bytes} bytes")
+    bare = _QUOTED.sub(_blank, text)
+    if _depth(bare) > limits.nesting:
+        raise parse_error(f"query is nested deeper than {limits.nesting} levels")
+    if sum(1 for _ in _OPERATOR.finditer(bare)) > limits.operators:
+        raise parse_error(f"query has more than {limits.operators} operators")
+    _refuse_unsupported(bare)
+
+
+def parse_error(message: str) -> QueryRefused:
+    """A refusal in the form of Prometheus's parser."""
+    return QueryRefused("bad_data", f"parse error: {message}")
+
+
+def _refuse_unsupported(bare: str) -> None:
+    """What panics in the parser library, or what it takes though Prometheus's default features do not."""
+    if _OFFSET_OUT_OF_RANGE.search(bare):
+        raise parse_error("duration out of range")
+    if _NEGATIVE_AT.search(bare):
+        raise parse_error("negative timestamps are not supported in the @ modifier")
+    if _TRIM.search(bare):
+        raise parse_error("histogram trimming operators are not supported")
+
+
+def _blank(match: re.Match[str]) -> str:
+    return '""' if match.group(1) else " "
+
+
+def _depth(bare: str) -> int:
+    deepest = depth = 0
+    for character in bare:
+        if character in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ")]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,87 @@
+"""Instant vector selectors: the newest sample at or before each step, unless it is stale or too old."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.promql._ast import Selector
+from flashmm_backends.promql._session import Session
+from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors, no_histograms
+from flashmm_backends.promql.source import HistogramSamples, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a selector finds at each step, and when each sample was taken (shape (rows, steps), milliseconds)."""
+
+    vectors: Vectors
+    times_ms: Times
+
+
+def select_instant(session: Session, selector: Selector, steps: Times) -> Found:
+    """Evaluate an instant vector selector at every step (lookback excludes its older end, as in Prometheus 3)."""
+    reference = session.reference_times(steps, selector.offset_ms, selector.at)
+    lookback = session.limits.lookback_ms
+    selection = session.select(selector.matchers, int(reference.min()) - lookback + 1, int(reference.max()))
+    session.budget.take(len(selection.labels) * len(steps))
+    found = _newest_floats(selection, reference, lookback)
+    return _with_newest_histograms(found, selection, reference, lookback) if selection.histograms else found
+
+
+def newest_before(selection: Selection, reference_ms: Times) -> Indices:
+    """For each series and reference time, one past the index of its newest sample not after that time.
+
+    One binary search over all series: sample times are made keys that ascend from series to series.
+    """
+    series = len(selection.offsets) - 1
+    if not len(selection.times_ms):
+        return np.zeros((series, len(reference_ms)), dtype=np.intp)
+    first = int(selection.times_ms.min()) - 1
+    span = int(selection.times_ms.max()) - first + 1
+    base = np.arange(series, dtype=np.int64) * span
+    keys = selection.times_ms - first + np.repeat(base, np.diff(selection.offsets))
+    wanted = np.clip(reference_ms - first, 0, span - 1) + base[:, None]
+    return np.searchsorted(keys, wanted, side="right")
+
+
+def is_stale(values: Floats) -> Mask:
+    """Which values are staleness markers."""
+    return np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
+
+
+def _newest_floats(selection: Selection, reference: Times, lookback: int) -> Found:
+    index = newest_before(selection, reference) - 1
+    present = index >= selection.offsets[:-1, None]
+    if not len(selection.times_ms):
+        zeros = np.zeros(index.shape)
+        return Found(Vectors(selection.labels, zeros, present & False), zeros.astype(np.int64))
+    times, values = selection.times_ms[index], selection.values[index]
+    present &= times > reference - lookback
+    stale = is_stale(values)
+    found = Vectors(selection.labels, values, present & ~stale)
+    return Found(found, np.where(present, times, np.iinfo(np.int64).min))
+
+
+def _with_newest_histograms(found: Found, selection: Selection, reference: Times, lookback: int) -> Found:
+    present, times = found.vectors.present.copy(), found.times_ms.copy()
+    histograms = no_histograms(present.shape)
+    for row, samples in selection.histograms.items():
+        index = np.searchsorted(samples.times_ms, reference, side="right") - 1
+        at = samples.times_ms[index]
+        newer = (index >= 0) & (at > reference - lookback) & (at > times[row])
+        present[row, newer] = False
+        times[row, newer] = at[newer]
+        for step in np.flatnonzero(newer):
+            histograms[row, step] = _unless_stale(samples, int(index[step]))
+    return Found(Vectors(found.vectors.labels, found.vectors.values, present, histograms), times)
+
+
+def _unless_stale(samples: HistogramSamples, index: int) -> NativeHistogram | None:
+    histogram = samples.histograms[index]
+    return None if histogram_is_stale(histogram) else histogram
+
+
+def histogram_is_stale(histogram: NativeHistogram) -> bool:
+    """Whether a histogram sample is a staleness marker."""
+    return bool(is_stale(np.array([histogram.sum]))[0])

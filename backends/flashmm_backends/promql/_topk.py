@@ -1,0 +1,75 @@
+"""topk, bottomk and count_values: aggregations that keep or make several series for each group."""
+
+import numpy as np
+
+from flashmm_backends.batch import Labels
+from flashmm_backends.ports import QueryRefused
+from flashmm_backends.promql import _labels
+from flashmm_backends.promql._ast import Aggregation
+from flashmm_backends.promql._groups import Groups
+from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, empty_vectors
+
+_INT64_END = 9223372036854774784.0
+
+
+def extremes(groups: Groups, vectors: Vectors, k: Floats, *, largest: bool) -> Vectors:
+    """The k largest or smallest of each group at each step, NaN last; of an instant, in the order of rank."""
+    if not len(k) or np.nanmax(k, initial=-np.inf) < 1:
+        return empty_vectors(len(k))
+    _require_integer_range(k)
+    kept = np.zeros(vectors.present.shape, dtype=np.bool_)
+    order: list[Indices] = []
+    for rows in groups.members:
+        members = rows[rows >= 0]
+        ranked = _ranking(vectors, members, largest=largest)
+        chosen = np.argsort(ranked, axis=0) < np.trunc(k)
+        kept[members] = chosen & vectors.present[members]
+        order.append(members[ranked[:, 0]])
+    result = Vectors(vectors.labels, vectors.values, kept)
+    return result.rows(np.concatenate(order)).without_empty() if len(k) == 1 else result.without_empty()
+
+
+def _ranking(vectors: Vectors, members: Indices, *, largest: bool) -> Indices:
+    values = -vectors.values[members] if largest else vectors.values[members]
+    return np.lexsort((values, ~vectors.present[members]), axis=0)
+
+
+def _require_integer_range(k: Floats) -> None:
+    if np.isnan(k).any():
+        raise QueryRefused("execution", "Parameter value is NaN")
+    if k.min() <= -_INT64_END:
+        raise QueryRefused("execution", f"Scalar value {k.min():g} underflows int64")
+    if k.max() >= _INT64_END:
+        raise QueryRefused("execution", f"Scalar value {k.max():g} overflows int64")
+
+
+def value_counts(node: Aggregation, vectors: Vectors, label: str) -> Vectors:
+    """How many samples of each group have each value, which becomes a label."""
+    if not label:
+        raise QueryRefused("execution", 'invalid label name ""')
+    names = node.labels if node.without else (*node.labels, label)
+    key = _labels.grouping(names, excluded=node.without)
+    found: dict[Labels, Floats] = {}
+    for row, labels in enumerate(vectors.labels):
+        for value, where in _distinct(vectors, row):
+            series = key(_labels.updated(labels, [(label, value)]))
+            found[series] = found.get(series, np.zeros(where.shape)) + where
+    if not found:
+        return empty_vectors(vectors.values.shape[1])
+    counts = np.stack(list(found.values()))
+    return Vectors(list(found), counts, counts > 0)
+
+
+def _distinct(vectors: Vectors, row: int) -> list[tuple[str, Mask]]:
+    present, values = vectors.present[row], vectors.values[row]
+    distinct = np.unique(values[present])
+    return [(formatted(float(v)), present & ((values == v) | (np.isnan(values) & np.isnan(v)))) for v in distinct]
+
+
+def formatted(value: float) -> str:
+    """The shortest decimal without exponent that reads back as the same float, as Go writes it."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return np.format_float_positional(value, trim="-")

@@ -1,0 +1,114 @@
+"""Range vectors: for every series and step, a slice of the series' samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flashmm_backends.batch import Labels
+from flashmm_backends.promql._ast import RangeSelector
+from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._selectors import histogram_is_stale, is_stale, newest_before
+from flashmm_backends.promql._session import Session
+from flashmm_backends.promql._values import Floats, Indices, Mask, Times, Vectors
+from flashmm_backends.promql.source import HistogramSamples, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Slices of samples, left-open: times in (end - range, end].
+
+    times_ms, values: all float samples of all series, without staleness markers, shape (n,).
+    low, high: the slice of row and step, shape (rows, steps). end_ms: right ends, shape (steps,).
+    steps_ms: evaluation times, which differ from end_ms by offset and `@`. histograms: by row.
+    """
+
+    labels: Sequence[Labels]
+    times_ms: Times
+    values: Floats
+    low: Indices
+    high: Indices
+    end_ms: Times
+    steps_ms: Times
+    range_ms: int
+    histograms: Mapping[int, HistogramSamples]
+    budget: Budget
+
+    @property
+    def counts(self) -> Indices:
+        """Number of float samples in each window."""
+        return self.high - self.low
+
+    def first(self) -> Indices:
+        """Index of each window's first sample; any valid index where a window is empty."""
+        return np.minimum(self.low, max(len(self.times_ms) - 1, 0))
+
+    def last(self, back: int = 0) -> Indices:
+        """Index of each window's last sample, or one `back` from it; any valid index where there is none."""
+        return np.maximum(self.high - 1 - back, 0)
+
+
+def select_windows(session: Session, node: RangeSelector, steps: Times) -> Windows:
+    """Evaluate a range vector selector at every step."""
+    end = session.reference_times(steps, node.selector.offset_ms, node.selector.at)
+    selection = session.select(node.selector.matchers, int(end.min()) - node.range_ms + 1, int(end.max()))
+    session.budget.take(len(selection.labels) * len(steps))
+    return windows_over(_without_stale(selection), end, steps, node.range_ms, session.budget)
+
+
+def windows_over(selection: Selection, end: Times, steps: Times, range_ms: int, budget: Budget) -> Windows:
+    """Windows over samples that hold no staleness marker."""
+    pad = not len(selection.times_ms)
+    return Windows(
+        labels=selection.labels,
+        times_ms=np.zeros(1, dtype=np.int64) if pad else selection.times_ms,
+        values=np.zeros(1) if pad else selection.values,
+        low=newest_before(selection, end - range_ms),
+        high=newest_before(selection, end),
+        end_ms=end,
+        steps_ms=steps,
+        range_ms=range_ms,
+        histograms=selection.histograms,
+        budget=budget,
+    )
+
+
+def samples_of(vectors: Vectors, steps: Times) -> Selection:
+    """The samples that an expression has over its own steps, as a store would hold them."""
+    row, step = np.nonzero(vectors.present)
+    offsets = np.concatenate(([0], np.cumsum(vectors.present.sum(axis=1)))).astype(np.int64)
+    return Selection(vectors.labels, offsets, steps[step], vectors.values[row, step], _histograms_of(vectors, steps))
+
+
+def _histograms_of(vectors: Vectors, steps: Times) -> dict[int, HistogramSamples]:
+    if vectors.histograms is None:
+        return {}
+    held = vectors.has_histogram
+    return {
+        int(row): HistogramSamples(steps[held[row]], list(vectors.histograms[row, held[row]]))
+        for row in np.flatnonzero(held.any(axis=1))
+    }
+
+
+def _without_stale(selection: Selection) -> Selection:
+    stale = is_stale(selection.values)
+    histograms = {row: _fresh(samples) for row, samples in selection.histograms.items()}
+    if not stale.any():
+        return Selection(selection.labels, selection.offsets, selection.times_ms, selection.values, histograms)
+    kept_before = np.concatenate(([0], np.cumsum(~stale)))
+    return Selection(
+        selection.labels,
+        kept_before[selection.offsets],
+        selection.times_ms[~stale],
+        selection.values[~stale],
+        histograms,
+    )
+
+
+def _fresh(samples: HistogramSamples) -> HistogramSamples:
+    fresh: Mask = np.array([not histogram_is_stale(h) for h in samples.histograms], dtype=np.bool_)
+    if fresh.all():
+        return samples
+    return HistogramSamples(
+        samples.times_ms[fresh], [h for h, keep in zip(samples.histograms, fresh, strict=True) if keep]
+    )
