@@ -33,6 +33,14 @@ FEATURE: Final = "flashmm.feature"
 REASON: Final = "flashmm.reason"
 ERROR_TYPE: Final = "error.type"
 
+# OpenTelemetry's own, on log records of the bot's ordinary logging.
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+CODE_FILE_PATH: Final = "code.file.path"
+CODE_FUNCTION_NAME: Final = "code.function.name"
+CODE_LINE_NUMBER: Final = "code.line.number"
+
 
 class Side(StrEnum):
     """Which side of the book an order is on."""

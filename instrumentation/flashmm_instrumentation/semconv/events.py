@@ -185,6 +185,9 @@ SPREAD_SAMPLE: Final = EventKind(
             unit="quote·ns",
         ),
         _decimal("mid_integral_valid", "The mid, over valid_ns.", unit="quote·ns"),
+        _decimal("mid_integral_known", "The mid, over valid_ns less unknown_ns.", unit="quote·ns"),
+        _decimal("own_spread_integral_two_sided", "Our ask less our bid, over two_sided_ns.", unit="quote·ns"),
+        _decimal("mid_integral_two_sided", "The mid, over two_sided_ns.", unit="quote·ns"),
         _decimal(
             "depth_spread_integral",
             "Spread at the fixed notional, with all orders, over depth_ns.",

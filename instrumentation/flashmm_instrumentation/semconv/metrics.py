@@ -187,6 +187,13 @@ RECORDS_DROPPED: Final = Metric(
     "Telemetry records dropped before export, by reason.",
     (attr.REASON,),
 )
+MISUSE: Final = Metric(
+    "flashmm.misuse",
+    Instrument.COUNTER,
+    "{call}",
+    "Calls of the instrumentation that made no sense or were doubtful, by reason.",
+    (attr.REASON,),
+)
 QUEUE_DEPTH: Final = Metric(
     "flashmm.queue.depth",
     Instrument.GAUGE,

@@ -1,0 +1,74 @@
+"""What goes out beside trading: Python's logging, asyncio's and the system's metrics, OpenTelemetry's globals."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
+
+from flashmm_instrumentation._logging import OtlpHandler
+from flashmm_instrumentation._pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which extras to attach. logging_level: None for no bridge."""
+
+    logging_level: int | None = None
+    asyncio: bool = False
+    system: bool = False
+    global_providers: bool = False
+
+
+class Extras:
+    """Attached at setup, detached at close."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted: Final = wanted
+        self._handler: OtlpHandler | None = None
+        self._asyncio = AsyncioInstrumentor()
+        self._system = SystemMetricsInstrumentor()
+        self._owns_asyncio = self._owns_system = False
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Attach what is wanted. An instrumentation that someone else switched on is left alone."""
+        if self._wanted.global_providers:
+            _make_global(pipeline)
+        if self._wanted.logging_level is not None:
+            self._handler = OtlpHandler(pipeline.logger_provider, self._wanted.logging_level)
+            logging.getLogger().addHandler(self._handler)
+        self.attach_meters(pipeline)
+
+    def attach_meters(self, pipeline: Pipeline) -> None:
+        """Attach to the pipeline's meters; again after a fork, when they are new."""
+        self._detach_meters()
+        providers = {"tracer_provider": pipeline.tracer_provider, "meter_provider": pipeline.meter_provider}
+        if self._wanted.asyncio and not self._asyncio.is_instrumented_by_opentelemetry:
+            self._asyncio.instrument(**providers)
+            self._owns_asyncio = True
+        if self._wanted.system and not self._system.is_instrumented_by_opentelemetry:
+            self._system.instrument(**providers)
+            self._owns_system = True
+
+    def detach(self) -> None:
+        """Take off what was attached; global providers cannot be."""
+        if self._handler is not None:
+            logging.getLogger().removeHandler(self._handler)
+        self._detach_meters()
+
+    def _detach_meters(self) -> None:
+        if self._owns_asyncio:
+            self._asyncio.uninstrument()
+        if self._owns_system:
+            self._system.uninstrument()
+        self._owns_asyncio = self._owns_system = False
+
+
+def _make_global(pipeline: Pipeline) -> None:
+    """The first setup of a process provides the globals: OpenTelemetry lets them be set once."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(pipeline.tracer_provider)
+        metrics.set_meter_provider(pipeline.meter_provider)
+        _logs.set_logger_provider(pipeline.logger_provider)

@@ -1,0 +1,73 @@
+"""Python's logging as OTLP log records, with the ids of the current span."""
+
+import logging
+import traceback
+from typing import Final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import get_current
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk._logs import LoggerProvider
+
+from flashmm_instrumentation.semconv import attributes as attr
+
+_SEVERITIES: Final = (
+    (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
+    (logging.ERROR, SeverityNumber.ERROR, "ERROR"),
+    (logging.WARNING, SeverityNumber.WARN, "WARN"),
+    (logging.INFO, SeverityNumber.INFO, "INFO"),
+    (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
+)
+_BODY_LIMIT: Final = 32_768
+
+
+class OtlpHandler(logging.Handler):
+    """Sends records out. What exporters log while they export is left out, or it would never end."""
+
+    def __init__(self, provider: LoggerProvider, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._provider = provider
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record; one that cannot be formatted goes to logging's own handleError."""
+        if not is_instrumentation_enabled():
+            return
+        try:
+            self._provider.get_logger(record.name).emit(_translated(record))
+        except Exception:  # noqa: BLE001 logging's own boundary, see logging.Handler
+            self.handleError(record)
+
+
+def _translated(record: logging.LogRecord) -> LogRecord:
+    number, text = _severity(record.levelno)
+    time_ns = int(record.created * 1e9)
+    return LogRecord(
+        timestamp=time_ns,
+        observed_timestamp=time_ns,
+        context=get_current(),
+        severity_number=number,
+        severity_text=text,
+        body=record.getMessage()[:_BODY_LIMIT],
+        attributes=_attributes(record),
+    )
+
+
+def _severity(level: int) -> tuple[SeverityNumber, str]:
+    for least, number, text in _SEVERITIES:
+        if level >= least:
+            return number, text
+    return SeverityNumber.TRACE, "TRACE"
+
+
+def _attributes(record: logging.LogRecord) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        attr.CODE_FILE_PATH: record.pathname,
+        attr.CODE_FUNCTION_NAME: record.funcName or "",
+        attr.CODE_LINE_NUMBER: record.lineno,
+    }
+    if record.exc_info and record.exc_info[0] is not None:
+        kind, error, trace = record.exc_info
+        attributes[attr.EXCEPTION_TYPE] = kind.__qualname__
+        attributes[attr.EXCEPTION_MESSAGE] = str(error)
+        attributes[attr.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(kind, error, trace))[-_BODY_LIMIT:]
+    return attributes

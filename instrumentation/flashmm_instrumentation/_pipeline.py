@@ -1,0 +1,178 @@
+"""The stock SDK's providers around our pumps: everything that must be made anew when a process forks."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Tracer
+
+from flashmm_instrumentation._boundary import Boundary
+from flashmm_instrumentation._every import Every
+from flashmm_instrumentation._exporters import Exporters
+from flashmm_instrumentation._instruments import Instruments
+from flashmm_instrumentation._pump import Pump, PumpLimits
+from flashmm_instrumentation._sinks import (
+    SCOPE,
+    CollectedReader,
+    EventSink,
+    PumpedLogs,
+    PumpedSpans,
+    log_sink,
+    span_sink,
+)
+from flashmm_instrumentation._streams import EventRecord
+
+T = TypeVar("T")
+
+_METRIC_INTERVAL_MS: Final = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How records leave. threaded: False for tests, where flush() alone moves them."""
+
+    events: PumpLimits = field(default_factory=PumpLimits)
+    spans: PumpLimits = field(default_factory=lambda: PumpLimits(gather_s=0.2))
+    logs: PumpLimits = field(default_factory=lambda: PumpLimits(capacity=8_192, gather_s=0.2))
+    threaded: bool = True
+
+
+class Pipeline:
+    """Pumps, providers and exporters of one process.
+
+    make: builds exporters; called again in a forked child, since no connection survives a fork.
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        make: Callable[[], Exporters],
+        boundary: Boundary,
+        flow: Flow,
+        ids: IdGenerator | None = None,
+    ) -> None:
+        self._make = make
+        self._boundary = boundary
+        self._flow = flow
+        self._exporters = make()
+        self.events: Final = self._pump("events", self._event_sink(resource), flow.events)
+        self._spans: Final = self._pump("spans", self._span_sink(), flow.spans)
+        self._logs: Final = self._pump("logs", self._log_sink(), flow.logs)
+        self.tracer_provider: Final = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
+        self.tracer_provider.add_span_processor(PumpedSpans(self._spans))
+        self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False)
+        self.logger_provider.add_log_record_processor(PumpedLogs(self._logs))
+        self.tracer: Final[Tracer] = self.tracer_provider.get_tracer(SCOPE.name, SCOPE.version)
+        self._meter(resource)
+        interval_s = _env_number("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS) / 1e3
+        self._collector = Every("metrics", lambda: interval_s, self.collect) if flow.threaded else None
+
+    def _meter(self, resource: Resource) -> None:
+        readers: list[CollectedReader] = []
+        if self._exporters.metrics is not None:
+            timeout_ms = _env_number("OTEL_METRIC_EXPORT_TIMEOUT", 10_000)
+            readers.append(CollectedReader(self._exporters.metrics, self._boundary, timeout_ms))
+        self._readers = readers
+        self.meter_provider = MeterProvider(readers, resource, shutdown_on_exit=False, views=_views())
+        self.instruments = Instruments(self.meter_provider.get_meter(SCOPE.name, SCOPE.version))
+        self.instruments.observe_queue(self.depth, self.lag_s)
+        self._boundary.on_misuse = self.instruments.misused
+        self._boundary.on_error = lambda _where: self._dropped("internal_error", 1)
+
+    def _pump(self, name: str, sink: Callable[[Sequence[T]], bool], limits: PumpLimits) -> Pump[T]:
+        return Pump(name, sink, self._dropped, limits, threaded=self._flow.threaded)
+
+    def _dropped(self, reason: str, records: int) -> None:
+        self.instruments.dropped(reason, records)
+
+    def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], bool]:
+        exporter = self._exporters.events
+        return _nowhere if exporter is None else EventSink(exporter, resource, self._boundary)
+
+    def _span_sink(self) -> Callable[[Sequence[ReadableSpan]], bool]:
+        exporter = self._exporters.traces
+        return _nowhere if exporter is None else span_sink(exporter, self._boundary)
+
+    def _log_sink(self) -> Callable[[Sequence[ReadableLogRecord]], bool]:
+        exporter = self._exporters.logs
+        return _nowhere if exporter is None else log_sink(exporter, self._boundary)
+
+    def restart_in_child(self, resource: Resource) -> None:
+        """After a fork: new connections, threads and metrics; the parent keeps what was queued and counted."""
+        self._exporters = self._make()
+        self.events.restart_in_child(self._event_sink(resource))
+        self._spans.restart_in_child(self._span_sink())
+        self._logs.restart_in_child(self._log_sink())
+        # The SDK replaces a resource after a fork itself, in these methods, but knows nothing of flashmm.run.
+        self.tracer_provider._update_resource(resource)  # pyright: ignore[reportPrivateUsage]
+        self.logger_provider._update_resource(resource)  # pyright: ignore[reportPrivateUsage]
+        self._meter(resource)
+        if self._collector is not None:
+            self._collector.start()
+
+    def depth(self) -> int:
+        """Records waiting, of all signals."""
+        return self.events.depth + self._spans.depth + self._logs.depth
+
+    def lag_s(self) -> float:
+        """Age of the oldest of them, at most; seconds."""
+        return max(self.events.lag_s, self._spans.lag_s, self._logs.lag_s)
+
+    def collect(self) -> None:
+        """Export the metrics as they are."""
+        for reader in self._readers:
+            reader.collect()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Export everything that was recorded; True if all of it was taken within timeout_s."""
+        deadline_s = time.monotonic() + timeout_s
+        flushed = True
+        for pump in (self.events, self._spans, self._logs):
+            flushed = pump.flush(max(0.01, deadline_s - time.monotonic())) and flushed
+        self.collect()
+        return flushed
+
+    def close(self, timeout_s: float) -> None:
+        """Export what is left, within timeout_s altogether, and close the connections."""
+        deadline_s = time.monotonic() + timeout_s
+        if self._collector is not None:
+            self._collector.stop(timeout_s)
+        else:
+            self.collect()
+        for pump in (self.events, self._spans, self._logs):
+            pump.close(max(0.01, deadline_s - time.monotonic()))
+        self.meter_provider.shutdown(max(10.0, 1e3 * (deadline_s - time.monotonic())))
+        self.tracer_provider.shutdown()
+        self.logger_provider.shutdown()
+        for exporter in (self._exporters.events, self._exporters.traces, self._exporters.logs):
+            if exporter is not None:
+                exporter.shutdown()
+
+
+def _nowhere(_batch: Sequence[object]) -> bool:
+    return True
+
+
+def _views() -> list[View]:
+    wanted = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "")
+    if wanted.strip().lower() == "explicit_bucket_histogram":
+        return []
+    return [View(instrument_type=Histogram, aggregation=ExponentialBucketHistogramAggregation())]
+
+
+def _env_number(name: str, default: float) -> float:
+    text = os.environ.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        return default
+    return value if math.isfinite(value) and value > 0 else default
