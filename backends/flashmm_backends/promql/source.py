@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flashmm_backends.batch import Labels
+from flashmm_backends.batch import Exemplar, Labels
 from flashmm_backends.histogram import NativeHistogram
 
 
@@ -71,3 +71,17 @@ class SampleSource(Protocol):
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Labels]: ...
 
     def metadata(self) -> Sequence[Metadata]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarSeries:
+    """A series with its exemplars, ordered by time."""
+
+    labels: Labels
+    exemplars: Sequence[Exemplar]
+
+
+class ExemplarSource(Protocol):
+    """Blocking reads of exemplars, called from a worker thread. Times are inclusive at both ends, milliseconds."""
+
+    def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]: ...
