@@ -1,0 +1,169 @@
+"""OTLP over HTTP: routes, encodings, compression, errors."""
+
+import math
+import zlib
+from http import HTTPStatus
+from typing import Final
+
+from flashmm_receiver._access import Guard
+from flashmm_receiver._decoder import Signal
+from flashmm_receiver._http_messages import RequestHead, Response
+from flashmm_receiver._intake import Answer, InFlight, Intake
+from flashmm_receiver._json import protobuf_of_json
+from flashmm_receiver._status import RpcCode, Status, refused_status, response_json, response_protobuf
+from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver.errors import ComeBack, Malformed, Overloaded, RequestRefused, TooLarge, Unauthenticated
+from flashmm_receiver.settings import ReceiverSettings
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+_PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
+_GZIP: Final = 31
+"""zlib's window bits for a gzip stream."""
+
+
+class OtlpHttp:
+    """Answers requests; knows nothing of connections."""
+
+    def __init__(
+        self, settings: ReceiverSettings, intake: Intake, in_flight: InFlight, telemetry: ReceiverTelemetry
+    ) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._in_flight = in_flight
+        self._telemetry = telemetry
+        self._guard = Guard(settings.token)
+
+    def refusal(self, head: RequestHead) -> Response | None:
+        """The answer to a request that need not be read to its end; None for one that is to be read."""
+        try:
+            self._guard.check(head.headers.get("authorization", ""))
+            if (head.content_length or 0) > self._settings.request_bytes_max:
+                raise TooLarge("request_bytes_max", self._settings.request_bytes_max)
+        except RequestRefused as error:
+            return self.refused(head, error)
+        status = _unroutable(head)
+        return None if status is None else self._plain(head, status)
+
+    def _plain(self, head: RequestHead, status: HTTPStatus) -> Response:
+        headers = {"allow": "POST"} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
+        code = RpcCode.UNIMPLEMENTED if status is HTTPStatus.NOT_FOUND else RpcCode.INVALID_ARGUMENT
+        return self._counted(head, _error(head, status, Status(code, _HINTS[status]), headers))
+
+    def refused(self, head: RequestHead, error: RequestRefused) -> Response:
+        """The answer to a request that is refused."""
+        status = refused_status(error, self._settings.retry_after_s)
+        headers = {"www-authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+        if status.retry_after_s is not None:
+            headers = {"retry-after": str(math.ceil(status.retry_after_s))}
+        self._telemetry.requests_refused.labels(_signal_name(head), error.reason).inc()
+        return self._counted(head, _error(head, _http_status(error), status, headers))
+
+    def failed(self, head: RequestHead) -> Response:
+        """The answer where the receiver itself is at fault."""
+        status = Status(RpcCode.INTERNAL, "the receiver failed; its log says why")
+        return self._counted(head, _error(head, HTTPStatus.INTERNAL_SERVER_ERROR, status, {}))
+
+    async def answer(self, head: RequestHead, body: bytes) -> Response:
+        """The answer to a complete request that `refusal` let pass. The body's bytes are in flight already."""
+        signal = _PATHS[head.path]
+        extra = 0
+        try:
+            content = self._content(head, body)
+            if content is not body:
+                self._in_flight.enter(len(content))
+                extra = len(content)
+            answer = await self._intake.take(signal, self._protobuf(head, signal, content))
+        except RequestRefused as error:
+            return self.refused(head, error)
+        finally:
+            self._in_flight.leave(extra)
+        return self._counted(head, _success(head, signal, answer))
+
+    def _content(self, head: RequestHead, body: bytes) -> bytes:
+        if head.headers.get("content-encoding", "identity").strip().lower() == "gzip":
+            return decompressed(body, self._settings.decompressed_bytes_max)
+        if len(body) > self._settings.decompressed_bytes_max:
+            raise TooLarge("decompressed_bytes_max", self._settings.decompressed_bytes_max)
+        return body
+
+    def _protobuf(self, head: RequestHead, signal: Signal, content: bytes) -> bytes:
+        if head.media_type != JSON:
+            return content
+        if len(content) > self._settings.json_bytes_max:
+            raise TooLarge("json_bytes_max", self._settings.json_bytes_max)
+        return protobuf_of_json(signal, content)
+
+    def _counted(self, head: RequestHead, response: Response) -> Response:
+        self._telemetry.requests.labels(_signal_name(head), "http", str(response.status.value)).inc()
+        return response
+
+
+def decompressed(body: bytes, size_max: int) -> bytes:
+    """Unpack gzip, several members too. Raises TooLarge as soon as more than size_max comes out, Malformed."""
+    parts: list[bytes] = []
+    left = size_max + 1
+    while body:
+        unpacker = zlib.decompressobj(_GZIP)
+        try:
+            part = unpacker.decompress(body, left)
+        except zlib.error as error:
+            raise Malformed(f"the body is not gzip: {error}") from None
+        parts.append(part)
+        left -= len(part)
+        if left <= 0:
+            raise TooLarge("decompressed_bytes_max", size_max)
+        if not unpacker.eof:
+            raise Malformed("the gzip body is cut off")
+        body = unpacker.unused_data
+    return b"".join(parts)
+
+
+_HINTS: Final = {
+    HTTPStatus.NOT_FOUND: f"OTLP is at {', '.join(sorted(_PATHS))}",
+    HTTPStatus.METHOD_NOT_ALLOWED: "OTLP is sent with POST",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
+        f"content-type must be {PROTOBUF} or {JSON}, content-encoding gzip or none; gRPC has its own port"
+    ),
+}
+
+
+def _unroutable(head: RequestHead) -> HTTPStatus | None:
+    if head.path not in _PATHS:
+        return HTTPStatus.NOT_FOUND
+    if head.method != "POST":
+        return HTTPStatus.METHOD_NOT_ALLOWED
+    encoding = head.headers.get("content-encoding", "identity").strip().lower()
+    if head.media_type not in (PROTOBUF, JSON) or encoding not in ("identity", "gzip", ""):
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    return None
+
+
+def _http_status(error: RequestRefused) -> HTTPStatus:
+    match error:
+        case Overloaded():
+            return HTTPStatus.TOO_MANY_REQUESTS
+        case ComeBack():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case Unauthenticated():
+            return HTTPStatus.UNAUTHORIZED
+        case TooLarge():
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        case _:
+            return HTTPStatus.BAD_REQUEST
+
+
+def _signal_name(head: RequestHead) -> str:
+    return _PATHS.get(head.path, "none")
+
+
+def _error(head: RequestHead, http_status: HTTPStatus, status: Status, headers: dict[str, str]) -> Response:
+    if head.media_type == PROTOBUF:
+        return Response(http_status, status.to_protobuf(), PROTOBUF, headers)
+    return Response(http_status, status.to_json(), JSON, headers)
+
+
+def _success(head: RequestHead, signal: Signal, answer: Answer) -> Response:
+    if head.media_type == PROTOBUF:
+        return Response(HTTPStatus.OK, response_protobuf(answer), PROTOBUF)
+    return Response(HTTPStatus.OK, response_json(signal, answer), JSON)

@@ -1,0 +1,292 @@
+"""One HTTP/1.1 connection: parsing, limits, time-outs; what it asks is answered by OtlpHttp."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final, cast
+
+import httptools
+
+from flashmm_receiver._http import OtlpHttp
+from flashmm_receiver._http_messages import RequestHead, Response
+from flashmm_receiver._intake import InFlight
+from flashmm_receiver._status import RpcCode, Status
+from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver.errors import RequestRefused, TooLarge
+from flashmm_receiver.settings import ReceiverSettings
+
+_log = logging.getLogger(__name__)
+
+_HEAD_BYTES_MAX: Final = 65_536
+_HTTP2_PREFACE: Final = b"PRI * HTTP/2"
+_TLS_HANDSHAKE: Final = b"\x16\x03"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(slots=True)
+class HttpShared:
+    """What the connections of one server share."""
+
+    settings: ReceiverSettings
+    otlp: OtlpHttp
+    in_flight: InFlight
+    telemetry: ReceiverTelemetry
+    connections: set["HttpConnection"] = field(default_factory=set["HttpConnection"])
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """A request while it is being received."""
+
+    url: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    chunks: list[bytes] = field(default_factory=list[bytes])
+    size: int = 0
+    head: RequestHead | None = None
+    discarded: bool = False
+    """Answered already; what still comes is thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Complete:
+    """A request that was received whole."""
+
+    head: RequestHead
+    body: bytes
+    keep_alive: bool
+
+
+class HttpConnection(asyncio.Protocol):
+    """Reads requests, has them answered one after the other, writes the answers in order."""
+
+    def __init__(self, shared: HttpShared) -> None:
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._incoming: _Incoming | None = None
+        self._head_bytes = 0
+        self._fresh = True
+        self._closing = False
+        self._complete: deque[_Complete] = deque()
+        self._answering: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, unless there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        shared = self._shared
+        if len(shared.connections) >= shared.settings.connections_max:
+            self._fail(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections (connections_max)", "too_many")
+            return
+        shared.connections.add(self)
+        shared.telemetry.connections.set(len(shared.connections))
+        self._await_request(shared.settings.receive_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Give everything back. What is being stored goes on."""
+        self._shared.connections.discard(self)
+        self._shared.telemetry.connections.set(len(self._shared.connections))
+        self._drop_incoming()
+        self._set_timer(None)
+        self._closing = True
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        """The peer reads too slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        if self._closing:
+            return
+        if self._fresh and not self._is_http1(data):
+            return
+        self._fresh = False
+        if self._incoming is None or self._incoming.head is None:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(HTTPStatus.BAD_REQUEST, "this port speaks OTLP over HTTP/1.1; no upgrade", "upgrade")
+        except (httptools.HttpParserError, UnicodeDecodeError) as error:
+            self._fail(HTTPStatus.BAD_REQUEST, f"not HTTP/1.1: {error}", "not_http")
+        else:
+            self._check_head_size()
+
+    def _is_http1(self, data: bytes) -> bool:
+        if data.startswith(_HTTP2_PREFACE):
+            self._fail(
+                HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+                "this port speaks OTLP over HTTP/1.1; gRPC has its own",
+                "http2",
+            )
+        elif data.startswith(_TLS_HANDSHAKE):
+            self._fail(HTTPStatus.BAD_REQUEST, "this port does not speak TLS", "tls")
+        return not self._closing
+
+    def _check_head_size(self) -> None:
+        if self._incoming is not None and self._incoming.head is None and self._head_bytes > _HEAD_BYTES_MAX:
+            self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {_HEAD_BYTES_MAX} bytes", "head_size")
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        """A request begins; it has to arrive within a time."""
+        self._incoming = _Incoming()
+        self._set_timer(self._shared.settings.receive_timeout_s)
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        if self._incoming is not None:
+            self._incoming.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        if self._incoming is not None:
+            self._incoming.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Refuse early what need not be read."""
+        incoming = self._incoming
+        if incoming is None:
+            return
+        self._head_bytes = 0
+        path = incoming.url.partition(b"?")[0].decode("latin-1")
+        incoming.head = RequestHead(self._parser.get_method().decode("latin-1"), path, incoming.headers)
+        refusal = self._shared.otlp.refusal(incoming.head)
+        if refusal is not None:
+            self._refuse(incoming, refusal)
+        elif incoming.headers.get("expect", "").lower() == "100-continue":
+            self._write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body: kept, within the limits."""
+        incoming = self._incoming
+        if incoming is None or incoming.head is None or incoming.discarded:
+            return
+        try:
+            if incoming.size + len(body) > self._shared.settings.request_bytes_max:
+                raise TooLarge("request_bytes_max", self._shared.settings.request_bytes_max)
+            self._shared.in_flight.enter(len(body))
+        except RequestRefused as error:
+            self._refuse(incoming, self._shared.otlp.refused(incoming.head, error))
+            return
+        incoming.size += len(body)
+        incoming.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """Have it answered; no further request is read before that."""
+        incoming, self._incoming = self._incoming, None
+        if incoming is None or incoming.head is None:
+            return
+        if incoming.discarded:
+            self._close()
+            return
+        self._complete.append(
+            _Complete(incoming.head, b"".join(incoming.chunks), bool(self._parser.should_keep_alive()))
+        )
+        self._set_timer(None)
+        if self._answering is None and self._transport is not None:
+            self._transport.pause_reading()
+            self._answering = self._loop.create_task(self._answer_all(), name="answer HTTP")
+
+    # answers
+
+    async def _answer_all(self) -> None:
+        while self._complete:
+            request = self._complete.popleft()
+            try:
+                response = await self._answer(request)
+            finally:
+                self._shared.in_flight.leave(len(request.body))
+            self._write(response.to_bytes(keep_alive=request.keep_alive))
+            await self._writable.wait()
+            if not request.keep_alive:
+                self._close()
+        self._answering = None
+        if self._transport is not None and not self._closing:
+            self._await_request(self._shared.settings.idle_timeout_s)
+            self._transport.resume_reading()
+
+    async def _answer(self, request: _Complete) -> Response:
+        try:
+            return await self._shared.otlp.answer(request.head, request.body)
+        except Exception:  # noqa: BLE001 - one request's failure is answered, not the connection's end
+            _log.exception("an HTTP request could not be answered")
+            return self._shared.otlp.failed(request.head)
+
+    def _refuse(self, incoming: _Incoming, response: Response) -> None:
+        """Answer now, read the rest without keeping it (closing at once would lose the answer), then close."""
+        self._drop_incoming()
+        incoming.discarded = True
+        self._write(response.to_bytes(keep_alive=False))
+
+    def _drop_incoming(self) -> None:
+        if self._incoming is not None:
+            self._shared.in_flight.leave(self._incoming.size)
+            self._incoming.chunks.clear()
+            self._incoming.size = 0
+
+    def _fail(self, status: HTTPStatus, why: str, reason: str) -> None:
+        """Answer what is no request, and close."""
+        self._shared.telemetry.connection_errors.labels(reason).inc()
+        self._drop_incoming()
+        body = Status(RpcCode.INVALID_ARGUMENT, why).to_json()
+        self._write(Response(status, body).to_bytes(keep_alive=False))
+        self._close()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._closing:
+            self._transport.write(data)
+
+    def _close(self) -> None:
+        self._closing = True
+        self._set_timer(None)
+        if self._transport is not None:
+            self._transport.close()
+
+    # time
+
+    def _await_request(self, timeout_s: float) -> None:
+        if self._incoming is None:
+            self._set_timer(timeout_s)
+
+    def _set_timer(self, after_s: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if after_s is None else self._loop.call_later(after_s, self._timed_out)
+
+    def _timed_out(self) -> None:
+        incoming = self._incoming
+        if incoming is None:
+            self._shared.telemetry.connection_errors.labels("idle").inc()
+            self._close()
+        elif incoming.discarded:
+            self._close()
+        else:
+            self._fail(
+                HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time (receive_timeout_s)", "timeout"
+            )
+
+    async def drained(self) -> None:
+        """Return once what was received whole is answered and the connection is closed."""
+        if self._answering is not None:
+            await asyncio.wait([self._answering])
+        self._close()
+
+    def abort(self) -> None:
+        """Close without waiting."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,81 @@
+"""The receiver: both transports over one intake."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CollectorRegistry
+
+from flashmm_backends.ports import Store, Tap
+from flashmm_receiver._decoder import Decoder
+from flashmm_receiver._grpc import GrpcServer, OtlpGrpc
+from flashmm_receiver._http import OtlpHttp
+from flashmm_receiver._http_connection import HttpShared
+from flashmm_receiver._http_server import HttpServer
+from flashmm_receiver._intake import Clock, InFlight, Intake
+from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver.settings import ReceiverSettings
+
+
+class Receiver:
+    """Takes OTLP in over gRPC and HTTP, and answers success once it is durable.
+
+    An async context manager: entering it listens, leaving it stops listening, lets what is in flight end and
+    returns. store: where batches go. taps: called with each batch before it is stored. clock: UTC wall clock in
+    nanoseconds. registry: where its own metrics go.
+    Entering raises NotConfigured, CannotListen, and what the store raises.
+    """
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        store: Store,
+        taps: Sequence[Tap] = (),
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._taps = tuple(taps)
+        self._clock = clock
+        self._telemetry = ReceiverTelemetry(registry)
+        self._telemetry.series_max.set(settings.series_max)
+        self._stack = AsyncExitStack()
+        self.grpc_port = 0
+        """The port of OTLP over gRPC, once entered."""
+        self.http_port = 0
+        """The port of OTLP over HTTP, once entered."""
+
+    async def __aenter__(self) -> Self:
+        self._settings.check()
+        decoder = Decoder(self._settings, await self._store.stream_seqs())
+        intake = Intake(decoder, self._store, self._taps, self._clock, self._telemetry)
+        in_flight = InFlight(self._settings.in_flight_bytes_max, self._telemetry)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._drain, intake)
+            await self._listen(stack, intake, in_flight)
+            self._stack = stack.pop_all()
+        return self
+
+    async def _listen(self, stack: AsyncExitStack, intake: Intake, in_flight: InFlight) -> None:
+        settings, telemetry = self._settings, self._telemetry
+        grpc_server = GrpcServer(settings, OtlpGrpc(settings, intake, in_flight, telemetry))
+        await grpc_server.start()
+        stack.push_async_callback(grpc_server.stop, settings.drain_s)
+        otlp = OtlpHttp(settings, intake, in_flight, telemetry)
+        http_server = HttpServer(HttpShared(settings, otlp, in_flight, telemetry))
+        await http_server.start()
+        stack.push_async_callback(http_server.stop, settings.drain_s)
+        self.grpc_port, self.http_port = grpc_server.port, http_server.port
+
+    async def _drain(self, intake: Intake) -> None:
+        async with asyncio.timeout(self._settings.drain_s):
+            await intake.drained()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()

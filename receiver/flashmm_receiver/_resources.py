@@ -1,0 +1,36 @@
+"""Resources of spans and log records, decoded once."""
+
+import hashlib
+from typing import Final
+
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource as WireResource
+
+from flashmm_backends.batch import Resource
+from flashmm_receiver._attributes import AttributeLimits, python_values
+
+_RESOURCES_MAX: Final = 1024
+
+
+class Resources:
+    """Decoded resources by their encoding; emptied when there are too many."""
+
+    def __init__(self, limits: AttributeLimits) -> None:
+        self._limits = limits
+        self._known: dict[bytes, Resource] = {}
+
+    def get(self, message: WireResource) -> Resource:
+        """The resource, under a hash of its content. Raises AttributesRefused."""
+        encoded = message.SerializeToString(deterministic=True)
+        found = self._known.get(encoded)
+        if found is None:
+            self._limits.check(message.attributes)
+            if len(self._known) >= _RESOURCES_MAX:
+                self._known.clear()
+            found = Resource(_content_id(message), python_values(message.attributes))
+            self._known[encoded] = found
+        return found
+
+
+def _content_id(message: WireResource) -> int:
+    parts = sorted(item.SerializeToString(deterministic=True) for item in message.attributes)
+    return int.from_bytes(hashlib.blake2b(b"\xff".join(parts), digest_size=8).digest(), "big")

@@ -1,0 +1,127 @@
+"""OTLP spans as the store's spans."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+
+from flashmm_backends.batch import Resource, Span, SpanEvent, SpanLink
+from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, python_values
+from flashmm_receiver._refusals import Refusals
+from flashmm_receiver._resources import Resources
+from flashmm_receiver.errors import Malformed
+
+_TRACE_ID_BYTES: Final = 16
+_SPAN_ID_BYTES: Final = 8
+
+
+@dataclass(slots=True)
+class SpansJob:
+    """What one traces request holds."""
+
+    now_ns: int
+    future_ns: int
+    refusals: Refusals = field(default_factory=Refusals)
+    resources: dict[int, Resource] = field(default_factory=dict[int, Resource])
+    spans: list[Span] = field(default_factory=list[Span])
+
+
+@dataclass
+class _SpanRefused(Exception):
+    reason: str
+    why: str
+
+
+class SpansReader:
+    """Reads traces requests."""
+
+    def __init__(self, resources: Resources, limits: AttributeLimits) -> None:
+        self._resources = resources
+        self._limits = limits
+
+    def read(self, data: bytes, now_ns: int, future_ns: int) -> SpansJob:
+        """Read one request. Raises Malformed."""
+        try:
+            request = ExportTraceServiceRequest.FromString(data)
+        except DecodeError:
+            raise Malformed("the body is not an OTLP ExportTraceServiceRequest in protobuf") from None
+        job = SpansJob(now_ns, future_ns)
+        for message in request.resource_spans:
+            self._resource(job, message)
+        return job
+
+    def _resource(self, job: SpansJob, message: ResourceSpans) -> None:
+        try:
+            resource = self._resources.get(message.resource)
+        except AttributesRefused as error:
+            job.refusals.add(
+                error.reason, f"resource: {error}", sum(len(scope.spans) for scope in message.scope_spans)
+            )
+            return
+        job.resources[resource.id] = resource
+        for scope in message.scope_spans:
+            self._scope(job, resource, scope)
+
+    def _scope(self, job: SpansJob, resource: Resource, message: ScopeSpans) -> None:
+        for span in message.spans:
+            try:
+                job.spans.append(self._span(job, span, resource.id, message.scope.name))
+            except AttributesRefused as error:
+                job.refusals.add(error.reason, f"span {span.name[:64]!r}: {error}")
+            except _SpanRefused as error:
+                job.refusals.add(error.reason, f"span {span.name[:64]!r}: {error.why}")
+
+    def _span(self, job: SpansJob, span: WireSpan, resource_id: int, scope: str) -> Span:
+        _check_ids(span)
+        _check_times(job, span)
+        self._limits.check(span.attributes)
+        return Span(
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            parent_span_id=span.parent_span_id,
+            name=span.name,
+            kind=span.kind,
+            start_ns=span.start_time_unix_nano,
+            end_ns=span.end_time_unix_nano,
+            status=span.status.code,
+            status_message=span.status.message,
+            resource_id=resource_id,
+            scope=scope,
+            attributes=python_values(span.attributes),
+            events=[self._event(event) for event in span.events],
+            links=[self._link(link) for link in span.links],
+        )
+
+    def _event(self, event: WireSpan.Event) -> SpanEvent:
+        self._limits.check(event.attributes)
+        return SpanEvent(event.name, min(event.time_unix_nano, _NS_MAX), python_values(event.attributes))
+
+    def _link(self, link: WireSpan.Link) -> SpanLink:
+        self._limits.check(link.attributes)
+        return SpanLink(link.trace_id, link.span_id, python_values(link.attributes))
+
+
+_NS_MAX: Final = (1 << 63) - 1
+"""What a store can keep; a span event's time is not worth refusing the span."""
+
+
+def _check_ids(span: WireSpan) -> None:
+    for name, raw, size in (
+        ("trace_id", span.trace_id, _TRACE_ID_BYTES),
+        ("span_id", span.span_id, _SPAN_ID_BYTES),
+    ):
+        if len(raw) != size or not any(raw):
+            raise _SpanRefused("identity", f"{name} must be {size} bytes, not all zero")
+    if len(span.parent_span_id) not in (0, _SPAN_ID_BYTES):
+        raise _SpanRefused("identity", f"parent_span_id must be empty or {_SPAN_ID_BYTES} bytes")
+
+
+def _check_times(job: SpansJob, span: WireSpan) -> None:
+    start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
+    if not start_ns or not end_ns:
+        raise _SpanRefused("time_zero", "start and end time must be set")
+    if max(start_ns, end_ns) > job.future_ns:
+        raise _SpanRefused("time_future", "its time is ahead of this clock: set yours")
