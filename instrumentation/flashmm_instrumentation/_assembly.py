@@ -71,7 +71,7 @@ def _at_exit_and_fork(bot: Bot, pipeline: Pipeline, identity: Identity, parts: P
         if alive is None or alive.closed:
             return
         run = uuid7(parts.clock.now_ns(), parts.random)
-        pipeline.restart_in_child(identity.resource(run))
+        pipeline.restart_in_child(identity.resource(run, forked=True))
         extras.attach_meters(pipeline)
         alive.restart_in_child(run)
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
 from flashmm_instrumentation._boundary import Boundary, survives
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._every import Every
@@ -55,6 +58,16 @@ class Bot:
     def run(self) -> str:
         """This process's run id, a UUIDv7."""
         return self._run
+
+    @property
+    def tracer_provider(self) -> TracerProvider:
+        """For spans of the bot's own."""
+        return self._pipeline.tracer_provider
+
+    @property
+    def meter_provider(self) -> MeterProvider:
+        """For metrics of the bot's own; another one after a fork."""
+        return self._pipeline.meter_provider
 
     @property
     def closed(self) -> bool:

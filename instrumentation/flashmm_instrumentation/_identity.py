@@ -18,13 +18,17 @@ class Identity:
     environment: str | None
     namespace: str
 
-    def resource(self, run: str) -> Resource:
-        """These, over `OTEL_RESOURCE_ATTRIBUTES`, over the SDK's own. The instance is the run unless told."""
+    def resource(self, run: str, *, forked: bool = False) -> Resource:
+        """These, over `OTEL_RESOURCE_ATTRIBUTES`, over the SDK's own.
+
+        The instance is the bot unless told, so that series go on over a restart; a forked child has its own.
+        """
         told = OTELResourceDetector().detect().attributes
+        instance = str(told.get(attr.SERVICE_INSTANCE_ID, self.bot))
         ours = {
             attr.SERVICE_NAME: self.service_name,
             attr.SERVICE_NAMESPACE: self.namespace,
-            attr.SERVICE_INSTANCE_ID: told.get(attr.SERVICE_INSTANCE_ID, run),
+            attr.SERVICE_INSTANCE_ID: f"{instance}/{run}" if forked else instance,
             attr.BOT: self.bot,
             attr.ACCOUNT: self.account,
             attr.RUN: run,

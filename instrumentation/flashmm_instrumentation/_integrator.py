@@ -290,12 +290,13 @@ class SpreadIntegrator:
             self._cut(end_ns)
 
     def _skip(self, last_end_ns: int) -> int:
-        behind = (last_end_ns - self._start_ns) // SECOND_NS
-        if behind <= CATCH_UP_SECONDS:
+        if (last_end_ns - self._start_ns) // SECOND_NS <= CATCH_UP_SECONDS:
             return 0
+        self._settle(self._start_ns + CATCH_UP_SECONDS * SECOND_NS)
+        skipped = (last_end_ns - self._start_ns) // SECOND_NS
         self._integrate_pending(last_end_ns)
         self._begin(last_end_ns)
-        return behind
+        return skipped
 
     def _restart(self, now_ns: int) -> None:
         self.clock_steps += 1
