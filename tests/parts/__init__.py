@@ -1,15 +1,26 @@
 """The real servers that tests run against: built by `make parts`, started with the files that users deploy."""
 
+from tests.parts._collector import SINK_TOKEN, collector_server, running_collector
 from tests.parts._locate import find, require
 from tests.parts._process import NotReady, Server, answers, free_ports
 from tests.parts._prometheus import running_prometheus
+from tests.parts._sink import Sink, running_sink
+from tests.parts._stores import running_alertmanager, running_loki, running_tempo
 
 __all__ = [
+    "SINK_TOKEN",
     "NotReady",
     "Server",
+    "Sink",
     "answers",
+    "collector_server",
     "find",
     "free_ports",
     "require",
+    "running_alertmanager",
+    "running_collector",
+    "running_loki",
     "running_prometheus",
+    "running_sink",
+    "running_tempo",
 ]

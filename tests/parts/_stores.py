@@ -1,0 +1,96 @@
+"""Loki, Alertmanager and Tempo with the files under deploy/, their addresses from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.parts._catalogue import REPOSITORY
+from tests.parts._locate import require
+from tests.parts._process import Server, free_ports
+
+LOKI_CONFIG = REPOSITORY / "deploy" / "loki" / "loki.yaml"
+TEMPO_CONFIG = REPOSITORY / "deploy" / "tempo" / "tempo.yaml"
+ALERTMANAGER_CONFIG = REPOSITORY / "deploy" / "alertmanager" / "alertmanager.yml"
+
+
+@contextmanager
+def running_loki(folder: Path) -> Generator[Server]:
+    """A Loki that is ready, with its data under `folder`. OTLP logs go to base_url + /otlp/v1/logs."""
+    program = require("loki")
+    home = folder / "loki"
+    home.mkdir(exist_ok=True)
+    ports = free_ports("http", "grpc")
+    base_url = f"http://127.0.0.1:{ports['http']}"
+    with Server(
+        name="loki",
+        command=[program, f"-config.file={LOKI_CONFIG}", "-config.expand-env=true"],
+        base_url=base_url,
+        ready_url=f"{base_url}/ready",
+        log=home / "log",
+        ports=ports,
+        environment={
+            "LOKI_DATA": str(home / "data"),
+            "LOKI_PORT": str(ports["http"]),
+            "LOKI_GRPC_PORT": str(ports["grpc"]),
+        },
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running_tempo(folder: Path) -> Generator[Server]:
+    """A Tempo that is ready, with its data under `folder`. OTLP over gRPC goes to the port `otlp`."""
+    program = require("tempo")
+    home = folder / "tempo"
+    home.mkdir(exist_ok=True)
+    ports = free_ports("http", "grpc", "otlp")
+    base_url = f"http://127.0.0.1:{ports['http']}"
+    with Server(
+        name="tempo",
+        command=[program, "-target=all", f"-config.file={TEMPO_CONFIG}", "-config.expand-env=true"],
+        base_url=base_url,
+        ready_url=f"{base_url}/ready",
+        log=home / "log",
+        ports=ports,
+        environment={
+            "TEMPO_DATA": str(home / "data"),
+            "TEMPO_PORT": str(ports["http"]),
+            "TEMPO_GRPC_PORT": str(ports["grpc"]),
+            "TEMPO_OTLP_GRPC": f"127.0.0.1:{ports['otlp']}",
+        },
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running_alertmanager(folder: Path, *, webhook: str | None = None, token: str = "") -> Generator[Server]:
+    """An Alertmanager that is ready. Alerts go to base_url + /api/v2/alerts.
+
+    webhook: the URL that gets notifications, in place of flashmm's in the deployed file. token: what it sends.
+    """
+    program = require("alertmanager")
+    home = folder / "alertmanager"
+    home.mkdir(exist_ok=True)
+    (home / "api-token").write_text(token)
+    text = ALERTMANAGER_CONFIG.read_text().replace("/run/flashmm/api-token", str(home / "api-token"))
+    text = text.replace("http://flashmm:8080/api/alerts/webhook", webhook or "http://127.0.0.1:9/")
+    (home / "alertmanager.yml").write_text(text)
+    ports = free_ports("http")
+    base_url = f"http://127.0.0.1:{ports['http']}"
+    with Server(
+        name="alertmanager",
+        command=[
+            program,
+            f"--config.file={home / 'alertmanager.yml'}",
+            f"--storage.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{ports['http']}",
+            "--cluster.listen-address=",
+        ],
+        base_url=base_url,
+        ready_url=f"{base_url}/-/ready",
+        log=home / "log",
+        ports=ports,
+    ) as server:
+        yield server
