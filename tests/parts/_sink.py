@@ -39,6 +39,7 @@ class Sink:
     logs: list[ResourceLogs] = field(default_factory=list[ResourceLogs])
     metrics: list[ResourceMetrics] = field(default_factory=list[ResourceMetrics])
     traces: list[ResourceSpans] = field(default_factory=list[ResourceSpans])
+    authorizations: set[str] = field(default_factory=set[str])
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _grpc: grpc.Server | None = None
     _http: _HttpServer | None = None
@@ -90,6 +91,7 @@ class Sink:
         if self.refusing is not None:
             return self.refusing
         with self._arrived:
+            self.authorizations.add(str(authorization))
             self._keep(message)
             self._arrived.notify_all()
         return grpc.StatusCode.OK
@@ -136,10 +138,10 @@ def _service(sink: Sink, name: str, request: type[OtlpRequest]) -> grpc.GenericR
     return grpc.method_handlers_generic_handler(name, {"Export": grpc.unary_unary_rpc_method_handler(export)})
 
 
-_PATHS: dict[str, type[OtlpRequest]] = {
-    "/v1/logs": ExportLogsServiceRequest,
-    "/v1/metrics": ExportMetricsServiceRequest,
-    "/v1/traces": ExportTraceServiceRequest,
+_REQUESTS: dict[str, type[OtlpRequest]] = {
+    "logs": ExportLogsServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "traces": ExportTraceServiceRequest,
 }
 _HTTP_STATUS = {
     grpc.StatusCode.OK: HTTPStatus.OK,
@@ -166,7 +168,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
-        message = _PATHS[self.path.removeprefix("/otlp")].FromString(body)
+        message = _REQUESTS[self.path.rpartition("/")[2]].FromString(body)  # under any prefix
         status = self.server.sink.answer(message, self.headers.get("Authorization"))
         self.send_response(_HTTP_STATUS.get(status, HTTPStatus.SERVICE_UNAVAILABLE))
         self.send_header("Content-Length", "0")

@@ -17,9 +17,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE, Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from tests.parts import Server
 
 from flashmm_instrumentation.semconv import attributes as names
-from tests.parts import Server
 
 Request = ExportLogsServiceRequest | ExportMetricsServiceRequest | ExportTraceServiceRequest
 _METHODS: dict[type[Request], str] = {
@@ -108,7 +108,9 @@ def metrics(*each: Metric, bot: str = "maker-1") -> ExportMetricsServiceRequest:
     return request
 
 
-def span(name: str, trace_id: bytes, *, milliseconds: float = 1.0, failed: bool = False, **values: str) -> Span:
+def span(
+    name: str, trace_id: bytes, *, milliseconds: float = 1.0, failed: bool = False, outcome: str = "acked"
+) -> Span:
     """A root span that ends now."""
     end = time.time_ns()
     start = end - int(milliseconds * 1e6)
@@ -116,7 +118,7 @@ def span(name: str, trace_id: bytes, *, milliseconds: float = 1.0, failed: bool 
         trace_id=trace_id, span_id=trace_id[:8], name=name, start_time_unix_nano=start, end_time_unix_nano=end
     )
     each.kind = Span.SPAN_KIND_CLIENT
-    each.attributes.extend(key_values(values))
+    each.attributes.extend(key_values({names.ORDER_OUTCOME: outcome}))
     each.status.code = Status.STATUS_CODE_ERROR if failed else Status.STATUS_CODE_UNSET
     return each
 
@@ -142,10 +144,10 @@ class Sender:
             self.refused += 1
             time.sleep(0.02)
 
-    def try_once(self, request: Request) -> grpc.StatusCode:
+    def try_once(self, request: Request, *, seconds: float = 5.0) -> grpc.StatusCode:
         """Deliver without retrying; the status of the answer."""
         try:
-            _export(self.channel, request, seconds=5, wait=False)
+            _export(self.channel, request, seconds=seconds, wait=False)
         except grpc.RpcError as error:
             return error.code()
         return grpc.StatusCode.OK
