@@ -1,0 +1,138 @@
+"""Recordings: one `LOCAL_NS {json}` a line, plain or gzipped; reading them as a feed and writing them from any."""
+
+import gzip
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from flashmm_demo._messages import Message, Reset
+from flashmm_demo._settings import DemoError
+from flashmm_demo._timeline import Timeline
+from flashmm_demo._wire import MalformedMessage, decode, encode
+
+_log = logging.getLogger(__name__)
+_BETWEEN_LOOPS_NS: Final = 1_000_000_000
+
+
+class FeedEnded(DemoError):
+    """A feed has no more messages."""
+
+    def __str__(self) -> str:
+        """Says so."""
+        return "the feed has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One recorded message: its arrival and the exchange's JSON."""
+
+    received_ns: int
+    text: str
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a recording, in order. Raises MalformedMessage for one without a leading time."""
+    with _open_text(path) as file:
+        for line in file:
+            stamp, _, text = line.partition(" ")
+            if not stamp.isdecimal():
+                raise MalformedMessage(line)
+            yield Line(int(stamp), text.rstrip("\n"))
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
+    return path.open(encoding="utf-8", newline="\n")
+
+
+class RecordedFeed:
+    """Replays a recording. Messages of other symbols are left out, malformed ones are counted and left out."""
+
+    def __init__(self, path: Path, symbols: tuple[str, ...], timeline: Timeline, *, loop: bool = False) -> None:
+        self._path = path
+        self._symbols = symbols
+        self._timeline = timeline
+        self._loop = loop
+        self._lines = read_lines(path)
+        self._head = next(self._lines, None)
+        self._offset_ns = 0
+        self._last_feed_ns = 0
+        self._resets: list[Reset] = []
+        self.malformed = 0
+
+    async def next(self, until_ns: int) -> Message | None:
+        """The next message, or None when none is due before `until_ns`. Raises FeedEnded."""
+        while True:
+            if self._resets:
+                return self._resets.pop()
+            due_ns = self._timeline.due(self._head_ns())
+            if due_ns > until_ns:
+                await self._timeline.reach(until_ns)
+                return None
+            await self._timeline.reach(due_ns)
+            message = self._take(self._timeline.stamp(due_ns))
+            if message is not None:
+                return message
+
+    async def __aenter__(self) -> Self:
+        """Ready at once."""
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Nothing to release: the file closes with its iterator."""
+
+    def _head_ns(self) -> int:
+        if self._head is None:
+            raise FeedEnded
+        return self._head.received_ns + self._offset_ns
+
+    def _take(self, stamp_ns: int) -> Message | None:
+        line = self._head
+        if line is None:
+            raise FeedEnded
+        self._last_feed_ns = line.received_ns + self._offset_ns
+        self._advance(stamp_ns)
+        try:
+            message = decode(line.text, stamp_ns, self._symbols[0])
+        except MalformedMessage as error:
+            self.malformed += 1
+            _log.warning("recording %s: %s", self._path, error)
+            return None
+        return message if message is not None and message.symbol in self._symbols else None
+
+    def _advance(self, stamp_ns: int) -> None:
+        self._head = next(self._lines, None)
+        if self._head is None and self._loop:
+            self._lines = read_lines(self._path)
+            self._head = next(self._lines)
+            self._offset_ns = self._last_feed_ns + _BETWEEN_LOOPS_NS - self._head.received_ns
+            self._resets = [Reset(symbol, stamp_ns, "recording begins again") for symbol in self._symbols]
+
+
+class Recorder:
+    """Writes messages in the form of a recording; equal messages give equal bytes, gzipped or not."""
+
+    def __init__(self, path: Path, symbols: tuple[str, ...]) -> None:
+        self._name_symbol = len(symbols) > 1
+        self._raw = path.open("wb")
+        # A time and a name in the gzip header would make equal recordings differ.
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0) if path.suffix == ".gz" else None
+        self._text = io.TextIOWrapper(packed or self._raw, encoding="utf-8", newline="\n")
+
+    def write(self, message: Message) -> None:
+        """Append one message; a Reset leaves no line."""
+        if not isinstance(message, Reset):
+            text = encode(message, name_symbol=self._name_symbol)
+            self._text.write(f"{message.received_ns} {text}\n")
+
+    def close(self) -> None:
+        """Write out what is buffered and close the file."""
+        self._text.close()
+        self._raw.close()
