@@ -5,18 +5,20 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flashmm_demo import DemoError, DemoSettings, main
 
 
 def settings_of(arguments: Sequence[str]) -> DemoSettings:
     """The settings that a command line asks for; leaves the process with a usage message when it makes no sense."""
-    given = vars(_parser().parse_args(arguments))
-    told = {name: value for name, value in given.items() if value is not None or name == "speed"}
+    given: dict[str, Any] = vars(_parser().parse_args(arguments))
+    told: dict[str, Any] = {name: value for name, value in given.items() if value is not None or name == "speed"}
     if "symbols" in told:
         told["symbols"] = tuple(told["symbols"])
-    return DemoSettings(**told)
+    return replace(DemoSettings(), **told)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--symbol", dest="symbols", action="append", help="may be repeated; BTCUSDT if not given")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--speed", type=_speed, default=default.speed, help="times real time, or `max`")
-    parser.add_argument("--original-times", dest="shift", action="store_false", default=None)
+    parser.add_argument(
+        "--original-times", dest="shift", action="store_false", default=None, help="keep the feed's times"
+    )
     parser.add_argument("--loop", action="store_true", default=None, help="begin a recording again at its end")
     parser.add_argument("--duration", dest="duration_s", type=float, help="seconds of the feed's time")
     parser.add_argument("--endpoint", help="OTLP endpoint, such as http://127.0.0.1:4317")
