@@ -5,17 +5,23 @@ from collections.abc import Callable
 import numpy as np
 
 from flashmm_backends.promql._groups import Groups
+from flashmm_backends.promql._histogram_aggregate import counts_histograms
 from flashmm_backends.promql._kahan import member_sums
 from flashmm_backends.promql._over_time import incremental_mean
 from flashmm_backends.promql._quantile import interpolated
-from flashmm_backends.promql._values import Floats, Vectors
+from flashmm_backends.promql._values import Floats, Mask, Vectors, cells_where
 
 Reduction = Callable[[Groups, Vectors], Floats]
 """Values of every group at every step, from rows that hold floats; cells without any are ignored."""
 
 
-def counts(groups: Groups, vectors: Vectors) -> Floats:
-    """Number of samples in each group at each step, histograms included."""
+def presence(operator: str, groups: Groups, vectors: Vectors) -> Mask:
+    """Where a group has a sample that the aggregation sees."""
+    seen = vectors.has_sample if counts_histograms(operator) else vectors.present
+    return groups.reduce(np.logical_or, seen, identity=False)
+
+
+def _counts(groups: Groups, vectors: Vectors) -> Floats:
     return groups.reduce(np.add, vectors.has_sample.astype(np.float64), 0.0)
 
 
@@ -25,8 +31,8 @@ def _total(groups: Groups, vectors: Vectors) -> Floats:
 
 def _average(groups: Groups, vectors: Vectors) -> Floats:
     sums = member_sums(np.where(vectors.present, vectors.values, 0.0), groups.members)
-    means = sums.value(np.maximum(counts(groups, vectors), 1.0))
-    for group, step in zip(*np.nonzero(np.isinf(sums.total)), strict=True):
+    means = sums.value(np.maximum(_counts(groups, vectors.floats_only()), 1.0))
+    for group, step in cells_where(np.isinf(sums.total)):
         rows = np.flatnonzero((groups.group == group) & vectors.present[:, step])
         means[group, step] = incremental_mean(vectors.values[rows, step])
     return means
@@ -68,7 +74,7 @@ REDUCTIONS: dict[str, Reduction] = {
     "avg": _average,
     "min": _smallest,
     "max": _largest,
-    "count": counts,
+    "count": _counts,
     "group": _ones,
     "stddev": _deviation,
     "stdvar": _variance,

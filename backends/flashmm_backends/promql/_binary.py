@@ -4,7 +4,7 @@ import numpy as np
 
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Binary, Cardinality
-from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._histogram_binary import with_histograms
 from flashmm_backends.promql._matching import (
     paired,
     presence,
@@ -14,48 +14,57 @@ from flashmm_backends.promql._matching import (
     signatures,
 )
 from flashmm_backends.promql._operators import ARITHMETIC, COMPARISON
-from flashmm_backends.promql._values import Floats, Mask, Scalars, Vectors, any_row, merged, stacked
+from flashmm_backends.promql._session import Session
+from flashmm_backends.promql._values import Floats, Mask, Scalars, Vectors, any_histogram, any_row, merged, stacked
 
 
-def vector_with_scalar(node: Binary, vectors: Vectors, scalars: Scalars, *, swapped: bool) -> Vectors:
+def vector_with_scalar(
+    node: Binary, vectors: Vectors, scalars: Scalars, session: Session, *, swapped: bool
+) -> Vectors:
     """Each sample with the scalar; swapped: the scalar stands on the left. A comparison keeps the vector's values."""
-    other = np.broadcast_to(scalars.values, vectors.values.shape)
-    left, right = (other, vectors.values) if swapped else (vectors.values, other)
-    result = _applied(node, left, right, Vectors(vectors.labels, vectors.values, vectors.present))
-    drops_name = node.operator in ARITHMETIC or node.returns_bool
-    return merged(result.relabelled(_labels.without_metadata) if drops_name else result).without_empty()
+    shape = vectors.values.shape
+    other = Vectors(vectors.labels, np.broadcast_to(scalars.values, shape), np.ones(shape, dtype=np.bool_))
+    left, right = (other, vectors) if swapped else (vectors, other)
+    result = _applied(node, left, right, vectors.values, session)
+    return merged(result.relabelled(_labels.without_metadata) if _drops_name(node) else result).without_empty()
 
 
-def vector_with_vector(node: Binary, left: Vectors, right: Vectors, budget: Budget) -> Vectors:
+def vector_with_vector(node: Binary, left: Vectors, right: Vectors, session: Session) -> Vectors:
     """Arithmetic or comparison between the rows that match."""
-    matching = node.matching
-    groups = signatures(matching, left, right)
-    swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+    swapped = node.matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    many_groups, one_groups = (groups.right, groups.left) if swapped else (groups.left, groups.right)
-    require_one(matching, one, one_groups, any_row(left.has_sample) & any_row(right.has_sample))
-    pairs = paired(many_groups, one_groups)
-    budget.take(len(pairs.many) * left.values.shape[1])
-    drops_name = node.operator in ARITHMETIC or node.returns_bool
+    groups = signatures(node.matching, many, one)
+    require_one(node.matching, one, groups.right, any_row(left.has_sample) & any_row(right.has_sample))
+    pairs = paired(groups.left, groups.right)
+    session.budget.take(len(pairs.many) * left.values.shape[1])
+    drops_name = _drops_name(node)
     labels = [
-        result_labels(matching, many.labels[int(i)], one.labels[int(j)], drops_name=drops_name)
+        result_labels(node.matching, many.labels[int(i)], one.labels[int(j)], drops_name=drops_name)
         for i, j in zip(pairs.many, pairs.one, strict=True)
     ]
-    present = many.present[pairs.many] & one.present[pairs.one]
-    require_unambiguous(matching, labels, many_groups[pairs.many], present)
-    operands = (one.values[pairs.one], many.values[pairs.many])
-    first, second = operands if swapped else operands[::-1]
-    return merged(_applied(node, first, second, Vectors(labels, first, present)).without_empty())
+    many, one = many.rows(pairs.many), one.rows(pairs.one)
+    require_unambiguous(node.matching, labels, groups.left[pairs.many], many.has_sample & one.has_sample)
+    first, second = (one, many) if swapped else (many, one)
+    result = _applied(node, first, second, first.values, session)
+    return merged(Vectors(labels, result.values, result.present, result.histograms).without_empty())
 
 
-def _applied(node: Binary, left: Floats, right: Floats, kept: Vectors) -> Vectors:
-    """kept: labels, what a comparison returns, and where both sides have a sample."""
+def _drops_name(node: Binary) -> bool:
+    return node.operator in ARITHMETIC or node.returns_bool
+
+
+def _applied(node: Binary, left: Vectors, right: Vectors, kept: Floats, session: Session) -> Vectors:
+    """Operands aligned row by row. kept: what a comparison that holds returns."""
+    present = left.present & right.present
     if node.operator in ARITHMETIC:
-        return Vectors(kept.labels, ARITHMETIC[node.operator](left, right), kept.present)
-    holds = COMPARISON[node.operator](left, right)
-    if node.returns_bool:
-        return Vectors(kept.labels, holds.astype(np.float64), kept.present)
-    return Vectors(kept.labels, kept.values, kept.present & holds)
+        floats = Vectors(left.labels, ARITHMETIC[node.operator](left.values, right.values), present)
+    else:
+        holds = COMPARISON[node.operator](left.values, right.values)
+        if node.returns_bool:
+            floats = Vectors(left.labels, holds.astype(np.float64), present)
+        else:
+            floats = Vectors(left.labels, kept, present & holds)
+    return with_histograms(node, left, right, floats, session) if any_histogram((left, right)) else floats
 
 
 def set_operation(node: Binary, left: Vectors, right: Vectors) -> Vectors:

@@ -168,7 +168,7 @@ def fraction(buckets: Buckets, lower: Floats, upper: Floats) -> Floats:
     bounds, counts = buckets.bounds, buckets.counts
     total = counts[-1]
     if not np.isposinf(bounds[-1]):
-        return np.full(total.shape, np.nan)
+        return np.full(counts.shape[1:], np.nan)
     between = (_rank_below(bounds, counts, upper) - _rank_below(bounds, counts, lower)) / total
     between[:, lower >= upper] = 0.0
     undefined: Mask = (total == 0) | np.isnan(lower) | np.isnan(upper)

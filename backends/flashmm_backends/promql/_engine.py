@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.ports import InstantResult, QueryRefused, RangeResult, RangeSeries, VectorSample
 from flashmm_backends.promql._ast import Expr, Kind, RangeSelector, Subquery, Text
 from flashmm_backends.promql._evaluator import Evaluator
@@ -13,7 +14,7 @@ from flashmm_backends.promql._parse import parse
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Scalars, Times, Vectors, held, single_row
 from flashmm_backends.promql._windows import Windows
-from flashmm_backends.promql.source import SampleSource
+from flashmm_backends.promql.source import HistogramSamples, SampleSource
 
 
 class Engine:
@@ -115,9 +116,21 @@ def _one_series(vectors: Vectors, row: int, steps: Times) -> RangeSeries | None:
 
 def _matrix(windows: Windows) -> list[RangeSeries]:
     """The samples themselves, of the only step."""
-    result: list[RangeSeries] = []
-    for row in sorted(range(len(windows.labels)), key=lambda row: windows.labels[row]):
-        low, high = windows.low[row, 0], windows.high[row, 0]
-        if low < high:
-            result.append(RangeSeries(windows.labels[row], windows.times_ms[low:high], windows.values[low:high]))
-    return result
+    rows = sorted(range(len(windows.labels)), key=lambda row: windows.labels[row])
+    return [series for row in rows if (series := _raw_series(windows, row)) is not None]
+
+
+def _raw_series(windows: Windows, row: int) -> RangeSeries | None:
+    floats = slice(int(windows.low[row, 0]), int(windows.high[row, 0]))
+    samples = windows.histograms.get(row)
+    times, histograms = ([], []) if samples is None else _raw_histograms(windows, samples)
+    if floats.start == floats.stop and not times:
+        return None
+    return RangeSeries(windows.labels[row], windows.times_ms[floats], windows.values[floats], times, histograms)
+
+
+def _raw_histograms(windows: Windows, samples: HistogramSamples) -> tuple[list[int], list[NativeHistogram]]:
+    end = int(windows.end_ms[0])
+    within = (samples.times_ms > end - windows.range_ms) & (samples.times_ms <= end)
+    held_at = np.flatnonzero(within).tolist()
+    return samples.times_ms[within].tolist(), [samples.histograms[index] for index in held_at]

@@ -20,13 +20,20 @@ from flashmm_backends.promql._ast import (
     is_step_invariant,
 )
 from flashmm_backends.promql._binary import set_operation, vector_with_scalar, vector_with_vector
-from flashmm_backends.promql._functions import FUNCTIONS, call_elementwise, call_range_function, is_elementwise
+from flashmm_backends.promql._functions import (
+    FUNCTIONS,
+    call_elementwise,
+    call_range_function,
+    is_elementwise,
+)
 from flashmm_backends.promql._groups import grouped
+from flashmm_backends.promql._histogram_aggregate import aggregated, note_ignored
+from flashmm_backends.promql._histogram_binary import negated as negated_histograms
 from flashmm_backends.promql._operators import scalar_result
 from flashmm_backends.promql._parse import SET_OPERATORS
 from flashmm_backends.promql._selectors import select_instant
-from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Scalars, Times, Vectors, merged
+from flashmm_backends.promql._session import Session, note_quantile
+from flashmm_backends.promql._values import Scalars, Times, Vectors, empty_vectors, merged
 from flashmm_backends.promql._windows import Windows, samples_of, select_windows, windows_over
 
 Value = Vectors | Scalars
@@ -65,7 +72,8 @@ class Evaluator:
         assert isinstance(expr, Subquery)
         end = self.session.reference_times(self.steps, expr.offset_ms, expr.at)
         inner = Evaluator(self.session, self.subquery_steps(expr, end))
-        samples = samples_of(inner.vectors(expr.expr), inner.steps)
+        found = inner.vectors(expr.expr) if len(inner.steps) else empty_vectors(0)
+        samples = samples_of(found, inner.steps)
         self.session.budget.take(len(samples.labels) * len(self.steps))
         return windows_over(samples, end, self.steps, expr.range_ms, self.session.budget)
 
@@ -103,7 +111,7 @@ class Evaluator:
         value = self.value(node.expr)
         if isinstance(value, Scalars):
             return Scalars(-value.values)
-        negated = Vectors(value.labels, -value.values, value.present, value.histograms)
+        negated = Vectors(value.labels, -value.values, value.present, negated_histograms(value.histograms))
         return merged(negated.relabelled(_labels.without_metadata))
 
     def binary(self, node: Binary) -> Value:
@@ -112,12 +120,12 @@ class Evaluator:
         if isinstance(left, Scalars):
             if isinstance(right, Scalars):
                 return Scalars(scalar_result(node.operator, left.values, right.values))
-            return vector_with_scalar(node, right, left, swapped=True)
+            return vector_with_scalar(node, right, left, self.session, swapped=True)
         if isinstance(right, Scalars):
-            return vector_with_scalar(node, left, right, swapped=False)
+            return vector_with_scalar(node, left, right, self.session, swapped=False)
         if node.operator in SET_OPERATORS:
             return set_operation(node, left, right)
-        return vector_with_vector(node, left, right, self.session.budget)
+        return vector_with_vector(node, left, right, self.session)
 
     def aggregation(self, node: Aggregation) -> Value:
         """Any aggregation."""
@@ -127,15 +135,16 @@ class Evaluator:
         parameter = None if node.parameter is None else self.scalars(node.parameter).values
         vectors = self.vectors(node.expr)
         groups = grouped(node, vectors)
-        if node.operator in ("topk", "bottomk"):
-            assert parameter is not None
-            return _topk.extremes(groups, vectors, parameter, largest=node.operator == "topk")
-        if node.operator == "quantile":
-            assert parameter is not None
+        if parameter is None:
+            values = _aggregate.REDUCTIONS[node.operator](groups, vectors)
+        elif node.operator == "quantile":
+            note_quantile(self.session, parameter)
             values = _aggregate.quantiles(groups, vectors, parameter)
         else:
-            values = _aggregate.REDUCTIONS[node.operator](groups, vectors)
-        return Vectors(groups.labels, values, _aggregate.counts(groups, vectors) > 0).without_empty()
+            kept = _topk.extremes(groups, vectors, parameter, largest=node.operator == "topk")
+            return note_ignored(node.operator, vectors, kept, self.session)
+        floats = Vectors(groups.labels, values, _aggregate.presence(node.operator, groups, vectors))
+        return aggregated(node.operator, groups, vectors, floats, self.session).without_empty()
 
     def call(self, node: Call) -> Value:
         """Any function."""

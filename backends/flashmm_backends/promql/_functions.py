@@ -5,20 +5,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashmm_backends.ports import QueryRefused
-from flashmm_backends.promql import _classic, _labels, _over_time, _rates, _regression
+from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.promql import _classic, _histograms, _labels, _over_time, _rates, _regression
 from flashmm_backends.promql._ast import Call, Expr, Kind, Selector, Text
 from flashmm_backends.promql._dates import DATE_PARTS
 from flashmm_backends.promql._elementwise import ELEMENTWISE
+from flashmm_backends.promql._histogram_functions import (
+    native_fraction,
+    native_quantile,
+    of_histograms,
+    per_histogram,
+)
+from flashmm_backends.promql._histogram_range import with_histograms
 from flashmm_backends.promql._over_time import Cells
 from flashmm_backends.promql._relabel import absent_labels, joined, replaced
 from flashmm_backends.promql._selectors import select_instant
+from flashmm_backends.promql._session import note_quantile
 from flashmm_backends.promql._values import (
     Floats,
     Mask,
     Scalars,
     Vectors,
     any_row,
+    any_step,
     merged,
     require_distinct,
     single_row,
@@ -82,7 +91,10 @@ def call_range_function(evaluator: "Evaluator", node: Call) -> Value:
     scalars = [evaluator.scalars(a).values for a in node.arguments if a.kind is Kind.SCALAR]
     _note_quantile(evaluator, node, scalars)
     cells = RANGE_FUNCTIONS[node.function](windows, scalars)
-    vectors = Vectors(windows.labels, cells.values, cells.present).without_empty()
+    vectors = Vectors(windows.labels, cells.values, cells.present)
+    if windows.histograms:
+        vectors = with_histograms(node.function, windows, vectors, evaluator.session)
+    vectors = vectors.without_empty()
     _note_non_counters(evaluator, node, vectors)
     if node.function != "last_over_time":
         vectors = vectors.relabelled(_labels.without_metadata)
@@ -91,20 +103,14 @@ def call_range_function(evaluator: "Evaluator", node: Call) -> Value:
 
 def _note_quantile(evaluator: "Evaluator", node: Call, scalars: Sequence[Floats]) -> None:
     if node.function == "quantile_over_time":
-        note_quantile(evaluator, scalars[0])
-
-
-def note_quantile(evaluator: "Evaluator", wanted: Floats) -> None:
-    """Warn about quantiles outside [0, 1]."""
-    for value in np.unique(wanted[~((wanted >= 0) & (wanted <= 1))]):
-        written = "NaN" if np.isnan(value) else f"{value:+g}" if np.isinf(value) else f"{value:g}"
-        evaluator.session.warn(f"quantile value should be between 0 and 1, got {written}")
+        note_quantile(evaluator.session, scalars[0])
 
 
 def _note_non_counters(evaluator: "Evaluator", node: Call, vectors: Vectors) -> None:
     if node.function not in ("rate", "increase"):
         return
-    for name in {_labels.get(labels, _labels.NAME) for labels in vectors.labels}:
+    rows = zip(vectors.labels, any_step(vectors.present), strict=True)
+    for name in sorted({_labels.get(labels, _labels.NAME) for labels, has_float in rows if has_float}):
         if name and not name.endswith(_COUNTER_SUFFIXES):
             evaluator.session.inform(
                 f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{name}"'
@@ -112,18 +118,21 @@ def _note_non_counters(evaluator: "Evaluator", node: Call, vectors: Vectors) -> 
 
 
 def _absent(evaluator: "Evaluator", node: Call) -> Value:
-    found = evaluator.vectors(node.arguments[0]).has_sample
-    return single_row(
-        np.ones(len(evaluator.steps)), ~any_row(found), absent_labels(node.arguments[0])
-    ).without_empty()
+    return _missing(evaluator, node, evaluator.vectors(node.arguments[0]))
+
+
+def _missing(evaluator: "Evaluator", node: Call, found: Vectors) -> Value:
+    """1 where nothing was found, with the labels that the selector names."""
+    ones, labels = np.ones(len(evaluator.steps)), absent_labels(node.arguments[0])
+    return single_row(ones, ~any_row(found.has_sample), labels).without_empty()
 
 
 def _absent_over_time(evaluator: "Evaluator", node: Call) -> Value:
     windows = evaluator.windows(node.arguments[0])
-    found = windows.counts > 0
-    return single_row(
-        np.ones(len(evaluator.steps)), ~any_row(found), absent_labels(node.arguments[0])
-    ).without_empty()
+    found = Vectors(windows.labels, np.ones(windows.low.shape), windows.counts > 0)
+    if windows.histograms:
+        found = with_histograms("present_over_time", windows, found, evaluator.session)
+    return _missing(evaluator, node, found)
 
 
 def _text(expr: Expr) -> str:
@@ -193,45 +202,46 @@ def _sorted(evaluator: "Evaluator", node: Call) -> Value:
 
 def _histogram_quantile(evaluator: "Evaluator", node: Call) -> Value:
     wanted = evaluator.scalars(node.arguments[0]).values
-    note_quantile(evaluator, wanted)
-    return _of_buckets(
-        evaluator,
+    note_quantile(evaluator.session, wanted)
+    return of_histograms(
         evaluator.vectors(node.arguments[1]),
-        lambda buckets, steps: _classic.quantile(buckets, wanted[steps], evaluator.session),
+        evaluator.session,
+        classic=lambda buckets, steps: _classic.quantile(buckets, wanted[steps], evaluator.session),
+        native=lambda histogram, step: native_quantile(float(wanted[step]), histogram, evaluator.session),
     )
 
 
 def _histogram_fraction(evaluator: "Evaluator", node: Call) -> Value:
     lower, upper = (evaluator.scalars(argument).values for argument in node.arguments[:2])
-    return _of_buckets(
-        evaluator,
+    return of_histograms(
         evaluator.vectors(node.arguments[2]),
-        lambda buckets, steps: _classic.fraction(buckets, lower[steps], upper[steps]),
+        evaluator.session,
+        classic=lambda buckets, steps: _classic.fraction(buckets, lower[steps], upper[steps]),
+        native=lambda histogram, step: native_fraction(
+            float(lower[step]), float(upper[step]), histogram, evaluator.session
+        ),
     )
 
 
-def _of_buckets(
-    evaluator: "Evaluator", vectors: Vectors, function: Callable[[_classic.Buckets, Mask], Floats]
-) -> Vectors:
-    histograms = _classic.classic_histograms(vectors, evaluator.session)
-    result = _classic.evaluate(histograms, vectors, function, evaluator.session)
-    return merged(result.relabelled(_labels.without_metadata)).without_empty()
+def _histogram_property(function: Callable[[NativeHistogram], float]) -> Callable[["Evaluator", Call], Value]:
+    def evaluate(evaluator: "Evaluator", node: Call) -> Value:
+        vectors = evaluator.vectors(node.arguments[0])
+        values, present = per_histogram(vectors, lambda histogram, _: function(histogram))
+        return _mapped(Vectors(vectors.labels, values, present), values)
 
-
-def _refuse(_: "Evaluator", node: Call) -> Value:
-    raise QueryRefused("execution", f'function "{node.function}" is not supported')
+    return evaluate
 
 
 FUNCTIONS: dict[str, Callable[["Evaluator", Call], Value]] = {
     "absent": _absent,
     "absent_over_time": _absent_over_time,
-    "histogram_avg": _refuse,
-    "histogram_count": _refuse,
+    "histogram_avg": _histogram_property(_histograms.average),
+    "histogram_count": _histogram_property(lambda histogram: histogram.count),
     "histogram_fraction": _histogram_fraction,
     "histogram_quantile": _histogram_quantile,
-    "histogram_stddev": _refuse,
-    "histogram_stdvar": _refuse,
-    "histogram_sum": _refuse,
+    "histogram_stddev": _histogram_property(_histograms.deviation),
+    "histogram_stdvar": _histogram_property(_histograms.variance),
+    "histogram_sum": _histogram_property(lambda histogram: histogram.sum),
     "label_join": _label_join,
     "label_replace": _label_replace,
     "pi": _pi,

@@ -1,13 +1,17 @@
 """Which rows belong together in an aggregation."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from flashmm_backends.batch import Labels
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
-from flashmm_backends.promql._values import Floats, Indices, Vectors
+from flashmm_backends.promql._values import Indices, Vectors
+
+Element = TypeVar("Element", np.float64, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,9 @@ class Groups:
     group: Indices
     members: Indices
 
-    def reduce(self, ufunc: np.ufunc, values: Floats, identity: float) -> Floats:
+    def reduce(self, ufunc: np.ufunc, values: npt.NDArray[Element], identity: float) -> npt.NDArray[Element]:
         """Reduce rows of values, shape (rows, steps), to (groups, steps)."""
-        padded = np.concatenate([values, np.full((1, values.shape[1]), identity)])
+        padded = np.concatenate([values, np.full((1, values.shape[1]), identity, dtype=values.dtype)])
         result = np.full((len(self.labels), values.shape[1]), identity, dtype=values.dtype)
         for rows in self.members.T:
             result = ufunc(result, padded[rows])

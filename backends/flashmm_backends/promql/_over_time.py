@@ -7,7 +7,7 @@ import numpy as np
 
 from flashmm_backends.promql._kahan import Sums, window_sums
 from flashmm_backends.promql._quantile import interpolated
-from flashmm_backends.promql._values import Floats, Indices, Mask
+from flashmm_backends.promql._values import Floats, Indices, Mask, cells_where
 from flashmm_backends.promql._windows import Windows
 
 _CHUNK = 4_000_000
@@ -47,7 +47,7 @@ def average(windows: Windows, _: Sequence[Floats]) -> Cells:
     counts = np.maximum(windows.counts, 1).astype(np.float64)
     sums = _sums(windows)
     means = sums.value(counts)
-    for row, step in zip(*np.nonzero(np.isinf(sums.total)), strict=True):
+    for row, step in cells_where(np.isinf(sums.total)):
         means[row, step] = incremental_mean(windows.values[windows.low[row, step] : windows.high[row, step]])
     return Cells(means, windows.counts > 0)
 

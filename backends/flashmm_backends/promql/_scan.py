@@ -9,6 +9,7 @@ _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""
 _OPERATOR = re.compile(r"[-+*/%^@]|[=!<>]=?~?|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
 _OFFSET_OUT_OF_RANGE = re.compile(r"\boffset\s*[-+]?\s*(?:inf|nan)\b", re.IGNORECASE)
 _NEGATIVE_AT = re.compile(r"@\s*-\s*[\w.]")
+_BYTE_ESCAPE = re.compile(r"""\\(?:\\|x[89a-fA-F]|[23][0-7]{2})""")
 _TRIM = re.compile(r"</|>/")
 
 
@@ -17,6 +18,8 @@ def refuse_costly(text: str, limits: Limits) -> None:
     if len(text.encode("utf-8", "surrogatepass")) > limits.text_bytes:
         raise parse_error(f"query is longer than {limits.text_bytes} bytes")
     bare = _QUOTED.sub(_blank, text)
+    if any(_has_byte_escape(match[1]) for match in _QUOTED.finditer(text) if match[1]):
+        raise parse_error("byte escapes in strings are supported up to \\x7f")
     if _depth(bare) > limits.nesting:
         raise parse_error(f"query is nested deeper than {limits.nesting} levels")
     if sum(1 for _ in _OPERATOR.finditer(bare)) > limits.operators:
@@ -52,3 +55,8 @@ def _depth(bare: str) -> int:
         elif character in ")]}":
             depth -= 1
     return deepest
+
+
+def _has_byte_escape(quoted: str) -> bool:
+    """Whether a string spells bytes, which the parser library takes for code points."""
+    return not quoted.startswith("`") and any(match[0] != "\\\\" for match in _BYTE_ESCAPE.finditer(quoted))

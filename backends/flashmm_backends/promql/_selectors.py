@@ -10,6 +10,8 @@ from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors, no_histograms
 from flashmm_backends.promql.source import HistogramSamples, Selection
 
+_NEVER = np.iinfo(np.int64).min
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -52,15 +54,14 @@ def is_stale(values: Floats) -> Mask:
 
 def _newest_floats(selection: Selection, reference: Times, lookback: int) -> Found:
     index = newest_before(selection, reference) - 1
-    present = index >= selection.offsets[:-1, None]
+    present = (index >= selection.offsets[:-1, None]) & (index >= 0)
     if not len(selection.times_ms):
-        zeros = np.zeros(index.shape)
-        return Found(Vectors(selection.labels, zeros, present & False), zeros.astype(np.int64))
+        return Found(Vectors(selection.labels, np.zeros(index.shape), present), np.full(index.shape, _NEVER))
     times, values = selection.times_ms[index], selection.values[index]
     present &= times > reference - lookback
     stale = is_stale(values)
     found = Vectors(selection.labels, values, present & ~stale)
-    return Found(found, np.where(present, times, np.iinfo(np.int64).min))
+    return Found(found, np.where(present, times, _NEVER))
 
 
 def _with_newest_histograms(found: Found, selection: Selection, reference: Times, lookback: int) -> Found:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from flashmm_backends.promql._ast import Anchor, At
 from flashmm_backends.promql._limits import Budget, Limits
-from flashmm_backends.promql._values import Times
+from flashmm_backends.promql._values import Floats, Times
 from flashmm_backends.promql.source import Matcher, SampleSource, Selection
 
 
@@ -47,3 +49,10 @@ class Session:
             return steps - offset_ms
         fixed = {Anchor.TIME: at.time_ms, Anchor.START: self.start_ms, Anchor.END: self.end_ms}[at.anchor]
         return steps * 0 + (fixed - offset_ms)
+
+
+def note_quantile(session: Session, wanted: Floats) -> None:
+    """Warn about quantiles outside [0, 1]."""
+    for value in np.unique(wanted[~((wanted >= 0) & (wanted <= 1))]):
+        written = "NaN" if np.isnan(value) else f"{value:+g}" if np.isinf(value) else f"{value:g}"
+        session.warn(f"quantile value should be between 0 and 1, got {written.replace('inf', 'Inf')}")

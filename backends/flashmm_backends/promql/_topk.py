@@ -6,15 +6,16 @@ from flashmm_backends.batch import Labels
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
+from flashmm_backends.promql._format import formatted, printed
 from flashmm_backends.promql._groups import Groups
-from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, empty_vectors
+from flashmm_backends.promql._values import Floats, Histograms, Indices, Mask, Vectors, empty_vectors
 
 _INT64_END = 9223372036854774784.0
 
 
 def extremes(groups: Groups, vectors: Vectors, k: Floats, *, largest: bool) -> Vectors:
     """The k largest or smallest of each group at each step, NaN last; of an instant, in the order of rank."""
-    if not len(k) or np.nanmax(k, initial=-np.inf) < 1:
+    if k.max() < 1:
         return empty_vectors(len(k))
     _require_integer_range(k)
     kept = np.zeros(vectors.present.shape, dtype=np.bool_)
@@ -26,7 +27,11 @@ def extremes(groups: Groups, vectors: Vectors, k: Floats, *, largest: bool) -> V
         kept[members] = chosen & vectors.present[members]
         order.append(members[ranked[:, 0]])
     result = Vectors(vectors.labels, vectors.values, kept)
-    return result.rows(np.concatenate(order)).without_empty() if len(k) == 1 else result.without_empty()
+    return (
+        result.rows(np.concatenate([np.empty(0, dtype=np.intp), *order])).without_empty()
+        if len(k) == 1
+        else result.without_empty()
+    )
 
 
 def _ranking(vectors: Vectors, members: Indices, *, largest: bool) -> Indices:
@@ -63,13 +68,10 @@ def value_counts(node: Aggregation, vectors: Vectors, label: str) -> Vectors:
 def _distinct(vectors: Vectors, row: int) -> list[tuple[str, Mask]]:
     present, values = vectors.present[row], vectors.values[row]
     distinct = np.unique(values[present])
-    return [(formatted(float(v)), present & ((values == v) | (np.isnan(values) & np.isnan(v)))) for v in distinct]
+    floats = [(formatted(float(v)), present & ((values == v) | (np.isnan(values) & np.isnan(v)))) for v in distinct]
+    return floats if vectors.histograms is None else floats + _distinct_histograms(vectors.histograms[row])
 
 
-def formatted(value: float) -> str:
-    """The shortest decimal without exponent that reads back as the same float, as Go writes it."""
-    if np.isnan(value):
-        return "NaN"
-    if np.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return np.format_float_positional(value, trim="-")
+def _distinct_histograms(row: Histograms) -> list[tuple[str, Mask]]:
+    written = np.array(["" if histogram is None else printed(histogram) for histogram in row])
+    return [(str(text), written == text) for text in np.unique(written) if text]

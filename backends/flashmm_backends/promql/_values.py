@@ -1,6 +1,6 @@
 """Values of expressions over a grid of steps: one row a series, one column a step."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,12 @@ class Scalars:
 def held(histograms: Histograms) -> Mask:
     """Where an array of histograms has one."""
     return np.not_equal(histograms, np.array(None, dtype=np.object_)).astype(np.bool_)
+
+
+def cells_where(mask: Mask) -> Iterator[tuple[int, int]]:
+    """Row and step of every cell that is set."""
+    rows, steps = np.nonzero(mask)
+    return zip(rows.tolist(), steps.tolist(), strict=True)
 
 
 def any_step(mask: Mask) -> Mask:
