@@ -84,6 +84,11 @@ class Channel:
         wanted = (entry for entry in self._latest.values() if entry.offset > after and entry.wanted(symbols))
         return sorted(wanted, key=lambda entry: entry.offset)
 
+    def known(self, recent: int, symbols: Symbols) -> Sequence[Entry]:
+        """What a new subscriber begins with: the last `recent` items, and the latest of each key that has state."""
+        begin = {entry.offset: entry for entry in (*self.latest(symbols), *self.recent(recent, symbols))}
+        return [begin[offset] for offset in sorted(begin)]
+
     def _entry(self, offset: int, body: Mapping[str, object]) -> Entry:
         key = tuple(body.get(name) for name in self.kind.key)
         return Entry(offset, str(body.get("symbol") or ""), key, _frames.item(body))

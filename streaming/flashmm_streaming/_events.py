@@ -111,6 +111,7 @@ def _edge_bps(fields: Mapping[str, EventValue]) -> str | None:
     return _bps(better / mid)
 
 
+INSTRUMENT: Final = events.INSTRUMENT.name
 FILL: Final = events.FILL.name
 ORDER: Final = events.ORDER.name
 SPREAD_SAMPLE: Final = events.SPREAD_SAMPLE.name

@@ -9,23 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Points, SeriesMeta
-from flashmm_instrumentation.semconv import Instrument, Metric, metrics
+from flashmm_backends.naming import label_name, metric_name
 from flashmm_instrumentation.semconv import attributes as attr
+from flashmm_instrumentation.semconv import metrics
 from flashmm_streaming import _text
 
 SERIES_MAX = 5_000
 """Series followed; with more than these, later ones are left to queries."""
-
-
-def series_name(metric: Metric) -> str:
-    """The Prometheus name of one of our counters or gauges."""
-    suffix = "_total" if metric.instrument is Instrument.COUNTER else "_ratio" if metric.unit == "1" else ""
-    return label_name(metric.name) + suffix
-
-
-def label_name(attribute: str) -> str:
-    """The Prometheus name of an attribute."""
-    return attribute.replace(".", "_")
 
 
 @dataclass(slots=True)
@@ -59,15 +49,15 @@ class _Role:
 _OWNER: Final = (attr.BOT, attr.ACCOUNT)
 _MARKET: Final = (*_OWNER, attr.VENUE, attr.SYMBOL)
 _ROLES: Final[dict[str, _Role]] = {
-    series_name(metrics.PNL_REALIZED): _Role("pnl", "realized", (*_OWNER, attr.CURRENCY)),
-    series_name(metrics.PNL_UNREALIZED): _Role("pnl", "unrealized", (*_OWNER, attr.CURRENCY)),
-    series_name(metrics.PNL_FEES): _Role("pnl", "fees", (*_OWNER, attr.CURRENCY)),
-    series_name(metrics.PNL_FUNDING): _Role("pnl", "funding", (*_OWNER, attr.CURRENCY)),
-    series_name(metrics.INVENTORY_POSITION): _Role("inventory", "position", _MARKET),
-    series_name(metrics.INVENTORY_UTILIZATION): _Role("inventory", "utilization", _MARKET),
-    series_name(metrics.FILLS): _Role("activity", "fills", _MARKET, (attr.SIDE, attr.LIQUIDITY)),
-    series_name(metrics.ORDERS): _Role("activity", "orders", _MARKET, (attr.SIDE, attr.ORDER_OUTCOME)),
-    series_name(metrics.MODEL_ACCURACY): _Role("model", "accuracy", (*_OWNER, attr.SYMBOL, attr.MODEL)),
+    metric_name(metrics.PNL_REALIZED): _Role("pnl", "realized", (*_OWNER, attr.CURRENCY)),
+    metric_name(metrics.PNL_UNREALIZED): _Role("pnl", "unrealized", (*_OWNER, attr.CURRENCY)),
+    metric_name(metrics.PNL_FEES): _Role("pnl", "fees", (*_OWNER, attr.CURRENCY)),
+    metric_name(metrics.PNL_FUNDING): _Role("pnl", "funding", (*_OWNER, attr.CURRENCY)),
+    metric_name(metrics.INVENTORY_POSITION): _Role("inventory", "position", _MARKET),
+    metric_name(metrics.INVENTORY_UTILIZATION): _Role("inventory", "utilization", _MARKET),
+    metric_name(metrics.FILLS): _Role("activity", "fills", _MARKET, (attr.SIDE, attr.LIQUIDITY)),
+    metric_name(metrics.ORDERS): _Role("activity", "orders", _MARKET, (attr.SIDE, attr.ORDER_OUTCOME)),
+    metric_name(metrics.MODEL_ACCURACY): _Role("model", "accuracy", (*_OWNER, attr.SYMBOL, attr.MODEL)),
 }
 PNL_PARTS: Final = ("realized", "unrealized", "fees", "funding")
 

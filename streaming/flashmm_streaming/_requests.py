@@ -11,7 +11,7 @@ from flashmm_streaming.streams import STREAMS
 
 SYMBOL_CHARS_MAX = 64
 SYMBOLS_MAX = 64
-RECENT_MAX = 500
+RECENT_MAX = 1_000
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Refusal(Exception):
 class Subscribe:
     """symbols None means all of them; items without a symbol come in any case.
 
-    recent: how many earlier items of a lossless stream to begin with, where there is nothing to resume.
+    recent: how many earlier items to begin with, where there is nothing to resume.
     """
 
     streams: tuple[str, ...]

@@ -118,8 +118,7 @@ class Hub:
             missed = channel.position.offset - point.offset if point.epoch == channel.position.epoch else None
             reason = "history" if missed is not None and missed >= 0 else "epoch"
             sub.session.announce_gap(sub, channel.position, missed if reason == "history" else None, reason)
-        known = channel.recent(recent, sub.symbols) if channel.kind.lossless else channel.latest(sub.symbols)
-        sub.session.replay(sub, known, snapshot=True)
+        sub.session.replay(sub, channel.known(recent, sub.symbols), snapshot=True)
 
     def _unsubscribe(self, session: Session, stream: str) -> None:
         self._drop(session, stream)

@@ -23,6 +23,7 @@ Items = Mapping[str, Sequence[Mapping[str, object]]]
 
 _log = logging.getLogger(__name__)
 _PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, object]]], ...]]] = {
+    _events.INSTRUMENT: (("instruments", _events.verbatim),),
     _events.FILL: (("trades", _events.trade),),
     _events.ORDER: (("orders", _events.transition),),
     _events.SPREAD_SAMPLE: (("spread", _events.spread), ("market", _events.market)),

@@ -29,6 +29,7 @@ STREAMS: Final[dict[str, StreamKind]] = {
     kind.name: kind
     for kind in (
         StreamKind("bots", "Who is there: bot, account, run, environment.", ("bot", "account")),
+        StreamKind("instruments", "What is traded: tick, lot, currencies.", _MARKET),
         StreamKind("pnl", "Profit and loss by bot, account and currency.", ("bot", "account", "currency")),
         StreamKind("spread", "Our spread, the market's, tick-bound share and uptime of one second.", _MARKET),
         StreamKind("market", "Best bid, best ask and mid, the market's and ours.", _MARKET),

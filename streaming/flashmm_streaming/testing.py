@@ -1,6 +1,6 @@
 """A small client for the stream, for tests: it keeps its place, and checks that offsets only grow."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -58,7 +58,7 @@ class StreamClient:
 
 
 @asynccontextmanager
-async def connected(port: int, path: str = "/stream", **options: Any) -> AsyncIterator[StreamClient]:  # noqa: ANN401 - websockets' own options
+async def connected(port: int, path: str = "/stream", **options: Any) -> AsyncGenerator[StreamClient]:  # noqa: ANN401 - websockets' own options
     """A client connected to the loopback."""
     async with connect(f"ws://127.0.0.1:{port}{path}", **options) as socket:
         yield StreamClient(socket)

@@ -25,6 +25,8 @@ class Simulation:
         self._fees = Decimal(0)
         self._orders = self._fills = 0
         self._accuracy = 0.56
+        self._width = 8.0
+        self._ratios = (Decimal(0), Decimal(0))
         self.details: dict[str, tuple[list[object], list[Event]]] = {}
 
     def second(self, end_ns: int) -> Iterator[Batch]:
@@ -39,8 +41,10 @@ class Simulation:
     def _sample(self, end_ns: int) -> Iterator[Event]:
         draw = self._random
         tight = draw.random() < 0.7
-        market = TICK * (1 if tight else draw.randint(2, 6)) + Decimal(draw.randrange(30)) / 100
-        own = market * Decimal(draw.randrange(70, 105)) / 100
+        self._width = 0.9 * self._width + 0.1 * (7.0 if tight else draw.uniform(8, 14))
+        market = Decimal(str(round(self._width + draw.gauss(0, 0.15), 1)))
+        own = (market * Decimal(draw.randrange(78, 92)) / 100).quantize(TICK)
+        self._ratios = (own / Decimal(str(self._mid)), market / Decimal(str(self._mid)))
         up = SECOND if draw.random() < 0.9 else draw.randrange(SECOND)
         yield self.bot.event(
             "flashmm.spread.sample",
@@ -146,6 +150,8 @@ class Simulation:
                 ("flashmm_pnl_unrealized", float(unrealized), currency),
                 ("flashmm_pnl_fees", float(self._fees), currency),
                 ("flashmm_pnl_funding", -0.0125, currency),
+                ("flashmm_quote_spread_ratio", float(self._ratios[0]), market),
+                ("flashmm_market_spread_ratio", float(self._ratios[1]), market),
                 ("flashmm_inventory_position", float(self._position), market),
                 ("flashmm_inventory_utilization_ratio", float(abs(self._position) / Decimal("0.25")), market),
                 ("flashmm_fills_total", float(self._fills), market | kinds),

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,44 +22,36 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.acceptance.page.batches import SECOND, Bot
 from tests.acceptance.page.simulation import Simulation
 
-from flashmm_backends.batch import Batch, Event, Labels, Span
+from flashmm_backends.batch import Batch, Event, Span
 from flashmm_dashboards import LivePage
 from flashmm_streaming import Hub, LiveTap, OutboxLimits, StreamEndpoint
 from flashmm_streaming._events import verbatim
 
 
 class History:
-    """Every sample by series; answers the page's own range queries, which all `sum by` over names that match."""
+    """Every sample by series; answers the page's own range queries, which are plain selectors."""
 
     def __init__(self) -> None:
-        self._labels: dict[int, Labels] = {}
-        self._samples: dict[int, dict[int, float]] = defaultdict(dict)
+        self._labels: dict[int, dict[str, str]] = {}
+        self._samples: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self.queries: list[str] = []
 
     def add(self, batch: Batch) -> None:
-        self._labels |= {meta.id: meta.labels for meta in batch.series}
+        self._labels |= {meta.id: dict(meta.labels) for meta in batch.series}
         points = batch.points
         for series, at, value in zip(
             points.series_id.tolist(), points.time_ms.tolist(), points.value.tolist(), strict=True
         ):
-            self._samples[series][at] = value
+            self._samples[series].append((at, value))
 
     def query_range(self, query: str, start_s: float, end_s: float, step_s: float) -> list[dict[str, object]]:
-        """Prometheus's matrix, for `sum by (labels) (selector with name or {__name__=~"…"})`."""
+        """Prometheus's matrix for a selector such as `{__name__=~"a|b",bot="x"}`."""
         self.queries.append(query)
-        by = re.search(r"by\s*\(([^)]*)\)", query)
-        names = re.search(r'__name__=~"([^"]+)"', query) or re.search(r"\)\s*\(\s*(?:\w+_over_time\()?(\w+)", query)
-        if by is None or names is None:
-            return []
-        wanted = [name.strip() for name in by[1].split(",")]
-        groups: dict[tuple[tuple[str, str], ...], list[int]] = defaultdict(list)
-        for series, pairs in self._labels.items():
-            labels = dict(pairs)
-            if re.fullmatch(names[1], labels["__name__"]):
-                groups[tuple((name, labels[name]) for name in wanted if name in labels)].append(series)
+        matchers = re.findall(r'(\w+)=(~?)"((?:[^"\\]|\\.)*)"', query)
+        found = [series for series, labels in self._labels.items() if _matches(labels, matchers)]
         return [
-            {"metric": dict(group), "values": self._values(members, start_s, end_s, step_s)}
-            for group, members in groups.items()
+            {"metric": self._labels[series], "values": self._values([series], start_s, end_s, step_s)}
+            for series in found
         ]
 
     def _values(self, members: list[int], start_s: float, end_s: float, step_s: float) -> list[list[object]]:
@@ -74,8 +67,14 @@ class History:
 
     def _at(self, series: int, at_ms: int) -> float | None:
         samples = self._samples[series]
-        newest = max((when for when in samples if at_ms - 300_000 < when <= at_ms), default=None)
-        return None if newest is None else samples[newest]
+        place = bisect_right(samples, (at_ms, float("inf")))
+        return samples[place - 1][1] if place and samples[place - 1][0] > at_ms - 300_000 else None
+
+
+def _matches(labels: dict[str, str], matchers: list[tuple[str, str, str]]) -> bool:
+    return all(
+        re.fullmatch(value if regex else re.escape(value), labels.get(name, "")) for name, regex, value in matchers
+    )
 
 
 class Site:
@@ -204,7 +203,10 @@ async def serving(app: object, port: int = 0, **options: object) -> AsyncIterato
 async def main(port: int) -> None:
     """Two bots with an hour of history, live from now on."""
     site = Site()
-    bots = [Simulation(Bot()), Simulation(Bot("maker-2", "alt", "production"), "ETHUSDT", 2_615.0, 11)]
+    bots = [
+        Simulation(Bot(run="r1")),
+        Simulation(Bot("maker-2", "alt", "production", "r2"), "ETHUSDT", 2_615.0, 11),
+    ]
     now = time.time_ns() // SECOND * SECOND
     for at in range(now - 1_800 * SECOND, now, SECOND):
         for bot in bots:

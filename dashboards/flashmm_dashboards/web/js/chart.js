@@ -1,0 +1,159 @@
+/** Line charts over time, by uPlot, in the page's colours. */
+
+import { el } from "./dom.js";
+import { clock, day, inUtc, minute } from "./format.js";
+
+/* global uPlot */
+
+const FONT = '11px Inter, system-ui, sans-serif';
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function timeTicks(_, splits, __, ___, step) {
+  return splits.map((at) => {
+    if (step >= 86_400) return day(at * 1000);
+    return step >= 60 ? minute(at * 1000) : clock(at * 1000);
+  });
+}
+
+function plainTicks(_, splits, __, ___, step) {
+  const places = Math.max(0, Math.min(6, -Math.floor(Math.log10(step))));
+  return splits.map((value) => value.toFixed(places).replace("-", "\u2212"));
+}
+
+export class TimeChart {
+  /**
+   * lines: [{ colour, fill, width, step }], one for each column drawn; band: [upper, lower] line numbers.
+   * baseline: a value with a dashed line; range: fixed value range; ticks: how values are written, default plain.
+   * empty: what to say without data; onCursor(index or null).
+   */
+  constructor(box, options) {
+    this.box = box;
+    this.options = options;
+    this.data = null;
+    this.window = [0, 1];
+    this.plot = null;
+    this.nothing = el("p", { className: "nothing" }, options.empty ?? "");
+    if (options.empty) box.append(this.nothing);
+    box.setAttribute("role", "img");
+    new ResizeObserver(() => this.resize()).observe(box);
+  }
+
+  /** data: uPlot's [times, ...columns]; window: seconds from and to; label: what the picture shows, in words. */
+  draw(data, window, label) {
+    this.data = data;
+    this.window = window;
+    if (this.box.getAttribute("aria-label") !== label) this.box.setAttribute("aria-label", label);
+    const any = data[0].length > 0 && data[0].at(-1) >= window[0];
+    this.nothing.hidden = any;
+    if (!any) this.forget();
+    else if (this.plot) this.plot.setData(data);
+    else this.build();
+  }
+
+  /** After a change of theme or zone. */
+  rebuild() {
+    if (!this.plot) return;
+    this.forget();
+    this.build();
+  }
+
+  forget() {
+    this.plot?.destroy();
+    this.plot = null;
+  }
+
+  build() {
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (width > 0 && height > 0) this.plot = new uPlot(this.settings(width, height), this.data, this.box);
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (this.plot && width > 0) this.plot.setSize({ width, height });
+    else if (this.data && this.data[0].length) this.build();
+  }
+
+  settings(width, height) {
+    const { lines, band, range, sync } = this.options;
+    return {
+      width,
+      height,
+      pxAlign: false,
+      padding: [10, 14, this.options.bare ? 6 : 0, 0],
+      legend: { show: false },
+      tzDate: (at) => (inUtc() ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        points: { size: 7 },
+        ...(sync ? { sync: { key: sync } } : {}),
+      },
+      scales: { x: { range: () => this.window }, y: range ? { range: () => range } : { range: fit } },
+      axes: this.axes(),
+      series: [{}, ...lines.map((line) => this.line(line))],
+      bands: band ? [{ series: band, fill: colour("--own-fill") }] : [],
+      hooks: { draw: [(plot) => this.decorate(plot)], setCursor: [(plot) => this.options.onCursor?.(plot.cursor.idx ?? null)] },
+    };
+  }
+
+  line({ colour: name, fill, width = 1.6, step }) {
+    return {
+      stroke: colour(name),
+      width,
+      fill: fill ? colour("--own-fill") : undefined,
+      fillTo: this.options.baseline ?? undefined,
+      points: { show: false },
+      paths: step ? uPlot.paths.stepped({ align: 1 }) : undefined,
+    };
+  }
+
+  axes() {
+    const shared = { font: FONT, stroke: colour("--muted"), ticks: { show: false } };
+    const grid = { stroke: colour("--grid"), width: 1 };
+    const x = { ...shared, show: !this.options.bare, grid: { show: false }, values: timeTicks, size: 26, gap: 6, space: 84 };
+    const y = { ...shared, grid, values: this.options.ticks ?? plainTicks, size: 54, gap: 8, space: this.options.space ?? 36 };
+    return [x, y];
+  }
+
+  decorate(plot) {
+    const { baseline, lines } = this.options;
+    const { ctx, bbox } = plot;
+    if (baseline !== undefined && baseline >= plot.scales.y.min && baseline <= plot.scales.y.max) {
+      const y = Math.round(plot.valToPos(baseline, "y", true)) + 0.5;
+      ctx.save();
+      ctx.strokeStyle = colour("--market");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash([3 * devicePixelRatio, 4 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.restore();
+    }
+    if (!this.options.bare) lines.forEach((line, index) => this.mark(plot, line, index + 1));
+  }
+
+  /** A dot where the line is now. */
+  mark(plot, line, column) {
+    const last = plot.data[0].length - 1;
+    const value = plot.data[column][last];
+    if (last < 0 || value === null || value === undefined) return;
+    const { ctx } = plot;
+    ctx.save();
+    ctx.fillStyle = colour(line.colour);
+    ctx.beginPath();
+    ctx.arc(plot.valToPos(plot.data[0][last], "x", true), plot.valToPos(value, "y", true), 3 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.fill();
+    ctx.restore();
+  }
+}
+
+/** A value range with some air; a flat line gets some too. */
+function fit(_, low, high) {
+  if (low === null || high === null) return [0, 1];
+  const air = (high - low) * 0.12 || Math.abs(high) * 0.05 || 1;
+  return [low - air, high + air];
+}

@@ -1,0 +1,70 @@
+/** How values are written: exact decimals rounded to be read, durations with the unit that fits, times in one zone. */
+
+import { group, isDecimal, moneyPlaces, round, shift, sign } from "./decimal.js";
+
+export const NOTHING = "–";
+
+export const money = (text) => (isDecimal(text) ? group(round(text, moneyPlaces(text)), { plus: true }) : NOTHING);
+export const price = (text) => (isDecimal(text) ? group(text) : NOTHING);
+export const quantity = (text) => (isDecimal(text) ? group(text) : NOTHING);
+export const signedQuantity = (text) => (isDecimal(text) ? group(text, { plus: true }) : NOTHING);
+/** Basis points to a hundredth; below one, to a thousandth. */
+export const bps = (text, plus = false) => (isDecimal(text) ? group(round(text, moneyPlaces(shift(text, 1)) === 4 ? 3 : 2), { plus }) : NOTHING);
+/** A share such as "0.8312" as per cent, "83.1". */
+export const percent = (text, places = 1) => (isDecimal(text) ? group(round(shift(text, 2), places)) : NOTHING);
+export const count = (number) => (Number.isSafeInteger(number) ? group(String(number)) : NOTHING);
+
+/** "up", "down" or "". */
+export function tone(text) {
+  if (!isDecimal(text)) return "";
+  return ["down", "", "up"][sign(text) + 1];
+}
+
+/** Microseconds as { value, unit }. */
+export function duration(micros) {
+  if (typeof micros !== "number" || !Number.isFinite(micros)) return { value: NOTHING, unit: "" };
+  if (micros < 1_000) return { value: three(micros), unit: "µs" };
+  return micros < 1_000_000 ? { value: three(micros / 1_000), unit: "ms" } : { value: three(micros / 1_000_000), unit: "s" };
+}
+
+export function durationText(micros) {
+  const { value, unit } = duration(micros);
+  return unit ? `${value} ${unit}` : value;
+}
+
+function three(number) {
+  return number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2);
+}
+
+let utc = true;
+
+export function inUtc() {
+  return utc;
+}
+
+export function setUtc(value) {
+  utc = value;
+  formats.clear();
+}
+
+/** The zone's name as people write it. */
+export function zoneName() {
+  return utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone || "local";
+}
+
+const formats = new Map();
+
+function format(name, options) {
+  if (!formats.has(name)) {
+    const zone = utc ? { timeZone: "UTC" } : {};
+    formats.set(name, new Intl.DateTimeFormat("en-GB", { ...options, ...zone, hourCycle: "h23" }));
+  }
+  return formats.get(name);
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+export const clock = (ms) => format("clock", CLOCK).format(ms);
+export const exactClock = (ms) => format("exact", { ...CLOCK, fractionalSecondDigits: 3 }).format(ms);
+export const minute = (ms) => format("minute", { hour: "2-digit", minute: "2-digit" }).format(ms);
+export const day = (ms) => format("day", { day: "numeric", month: "short" }).format(ms);

@@ -1,0 +1,88 @@
+/** History by PromQL: the same expressions that any other reader would use. */
+
+import { shift, sum } from "./decimal.js";
+
+const POINTS = 600;
+
+function selector(names, labels) {
+  const matchers = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
+  return `{${[`__name__=~"${names}"`, ...matchers].join(",")}}`;
+}
+
+function escape(value) {
+  return String(value).replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n");
+}
+
+const owner = (at) => ({ flashmm_bot: at.bot, flashmm_account: at.account });
+const market = (at) => ({ ...owner(at), flashmm_venue: at.venue, flashmm_symbol: at.symbol });
+
+/** What each chart asks for, and how the answer's parts make its columns. */
+const QUERIES = {
+  pnl: {
+    promql: (at) => selector("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency }),
+    texts: (parts) => [sum([...parts.values()])],
+  },
+  spread: {
+    promql: (at) => selector("flashmm_(quote|market)_spread_ratio", market(at)),
+    texts: (parts) => [bps(parts.get("flashmm_quote_spread_ratio")), bps(parts.get("flashmm_market_spread_ratio")), null],
+  },
+  inventory: {
+    promql: (at) => selector("flashmm_inventory_position", market(at)),
+    texts: (parts) => [...parts.values()],
+  },
+  model: {
+    promql: (at) => selector("flashmm_model_accuracy_ratio", { ...owner(at), flashmm_symbol: at.symbol }),
+    texts: (parts) => [[...parts.values()][0], null],
+  },
+};
+
+function bps(text) {
+  return text === undefined ? null : shift(text, 4);
+}
+
+/**
+ * Points [time, texts] of a chart's series, in order. Throws an Error that says what the server said.
+ * Of several runs that overlap (a lookback holds the old one for a while) the newest counts.
+ */
+export async function fetchHistory(stream, at, fromS, toS, signal) {
+  const { promql, texts } = QUERIES[stream];
+  const step = Math.max(1, Math.ceil((toS - fromS) / POINTS));
+  const start = Math.ceil(fromS / step) * step;
+  const query = new URLSearchParams({ query: promql(at), start, end: Math.floor(toS), step });
+  const answer = await fetch(`/api/v1/query_range?${query}`, { signal });
+  const body = await answer.json();
+  if (body.status !== "success") throw new Error(String(body.error ?? `HTTP ${answer.status}`));
+  return columns(body.data.result).map(([time, parts]) => [time, texts(parts)]);
+}
+
+function columns(result) {
+  const runs = byInstance(result);
+  const rows = new Map();
+  for (const series of runs) {
+    const name = series.metric.__name__;
+    for (const [time, text] of series.values) {
+      const plain = decimal(text);
+      if (plain === null) continue;
+      const row = rows.get(time);
+      if (!row || row.instance !== series.metric.instance) rows.set(time, { instance: series.metric.instance, parts: new Map() });
+      rows.get(time).parts.set(name, plain);
+    }
+  }
+  return [...rows].sort(([a], [b]) => a - b).map(([time, row]) => [time, row.parts]);
+}
+
+/** Series of the run that began last come last, so that theirs are the values that stay. */
+function byInstance(result) {
+  const began = new Map();
+  for (const { metric, values } of result) {
+    began.set(metric.instance, Math.min(began.get(metric.instance) ?? Infinity, values[0]?.[0] ?? Infinity));
+  }
+  return [...result].sort((a, b) => began.get(a.metric.instance) - began.get(b.metric.instance));
+}
+
+/** Prometheus writes very large and very small numbers with an exponent. */
+function decimal(text) {
+  const found = /^([+-]?\d+(?:\.\d+)?)(?:e([+-]?\d+))?$/i.exec(text);
+  if (!found) return null;
+  return found[2] ? shift(found[1], Number(found[2])) : found[1];
+}

@@ -1,0 +1,111 @@
+/** All that the page knows, from the stream's items. No document, no network. */
+
+import { Series } from "./series.js";
+
+const OWNERS_MAX = 200;
+const SERIES_MAX = 400;
+const ROWS_MAX = 400;
+
+const SERIES = {
+  pnl: { columns: ["net"], texts: (item) => [item.net] },
+  spread: { columns: ["own_bps", "market_bps", "tick_bound"], texts: (item) => [item.own_bps, item.market_bps, item.tick_bound] },
+  inventory: { columns: ["position"], texts: (item) => [item.position] },
+  model: { columns: ["accuracy", "hit_rate"], texts: (item) => [item.accuracy, item.hit_rate] },
+};
+
+const KEYS = {
+  bots: ["bot", "account"],
+  completeness: ["bot", "account"],
+  pnl: ["bot", "account", "currency"],
+  model: ["bot", "account", "symbol"],
+};
+const MARKET_KEY = ["bot", "account", "venue", "symbol"];
+
+export const STREAMS = [
+  "bots", "instruments", "pnl", "spread", "market", "latency", "inventory", "activity", "model", "completeness", "trades", "orders",
+];
+
+/** The key of an item's subject within its stream. */
+export function keyOf(stream, item) {
+  return (KEYS[stream] ?? MARKET_KEY).map((name) => String(item[name] ?? "")).join("\n");
+}
+
+export const ownerOf = (item) => `${item.bot ?? ""}\n${item.account ?? ""}`;
+
+export class State {
+  constructor() {
+    this.owners = new Map();
+    this.latest = new Map();
+    this.series = new Map();
+    this.trades = [];
+    this.orders = new Map();
+    this.heardMs = new Map();
+    this.fresh = new Set();
+  }
+
+  /** Take in items. fresh collects the streams that changed, for whoever draws. */
+  apply(stream, items, snapshot, nowMs) {
+    for (const item of items) {
+      if (typeof item.bot !== "string") continue;
+      this.noteOwner(stream, item, snapshot ? Number(item.time_ms) || 0 : nowMs);
+      if (stream === "trades") this.addTrade(item, snapshot);
+      else if (stream === "orders") this.addOrder(item, snapshot);
+      else this.addState(stream, item);
+    }
+    this.fresh.add(stream);
+  }
+
+  /** The stream missed something: what is drawn must come from history again. */
+  restart(stream) {
+    for (const [name, series] of this.series) if (name.startsWith(`${stream}\n`)) series.restart();
+  }
+
+  item(stream, selection) {
+    return this.latest.get(`${stream}\n${keyOf(stream, selection)}`);
+  }
+
+  seriesOf(stream, selection) {
+    const name = `${stream}\n${keyOf(stream, selection)}`;
+    if (!this.series.has(name)) {
+      if (this.series.size >= SERIES_MAX) this.series.delete(this.series.keys().next().value);
+      this.series.set(name, new Series(SERIES[stream].columns));
+    }
+    return this.series.get(name);
+  }
+
+  noteOwner(stream, item, heardMs) {
+    const owner = ownerOf(item);
+    if (!this.owners.has(owner)) {
+      if (this.owners.size >= OWNERS_MAX) return;
+      this.owners.set(owner, { bot: item.bot, account: String(item.account ?? ""), markets: new Map(), currencies: new Set() });
+    }
+    const known = this.owners.get(owner);
+    if (stream === "bots") Object.assign(known, { demo: item.demo === true, environment: String(item.environment ?? "") });
+    if (stream === "pnl" && known.currencies.size < OWNERS_MAX) known.currencies.add(String(item.currency ?? ""));
+    if (item.symbol && item.venue && known.markets.size < OWNERS_MAX) {
+      known.markets.set(`${item.venue}\n${item.symbol}`, { venue: String(item.venue), symbol: String(item.symbol) });
+    }
+    this.heardMs.set(owner, Math.max(this.heardMs.get(owner) ?? 0, heardMs));
+  }
+
+  addState(stream, item) {
+    const name = `${stream}\n${keyOf(stream, item)}`;
+    const merged = stream === "model" ? { ...this.latest.get(name), ...item } : item;
+    this.latest.set(name, merged);
+    if (stream in SERIES) this.seriesOf(stream, item).push(item.time_ms / 1000, SERIES[stream].texts(merged));
+  }
+
+  addTrade(item, snapshot) {
+    this.trades.push({ ...item, snapshot });
+    if (this.trades.length > ROWS_MAX * 2) this.trades.splice(0, ROWS_MAX);
+  }
+
+  addOrder(item, snapshot) {
+    const id = String(item.order_id);
+    const before = this.orders.get(id) ?? { snapshot, time_ms: item.time_ms };
+    const { type, time_ms, ...rest } = item;
+    const state = type === "placement" ? (before.state ?? item.outcome) : item.state;
+    this.orders.set(id, { ...before, ...rest, state });
+    if (this.orders.size > ROWS_MAX) this.orders.delete(this.orders.keys().next().value);
+  }
+}

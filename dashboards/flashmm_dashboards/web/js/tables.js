@@ -1,0 +1,127 @@
+/** The fills tape and the list of recent orders: rows come in at the top and change in place. */
+
+import { byId, el, setText, show } from "./dom.js";
+import { bps, durationText, exactClock, NOTHING, price, quantity, tone, clock } from "./format.js";
+
+const TAPE_ROWS = 120;
+const ORDER_ROWS = 60;
+
+const SIDES = { buy: ["▲ buy", "up"], sell: ["▼ sell", "down"] };
+
+function sideCell(side) {
+  const [text, className] = SIDES[side] ?? [String(side ?? ""), ""];
+  return el("td", { className: `side ${className}` }, text);
+}
+
+/** Rows of a table body by key, newest first. */
+class Rows {
+  constructor(body, rowsMax) {
+    this.body = body;
+    this.rowsMax = rowsMax;
+    this.rows = new Map();
+  }
+
+  clear() {
+    this.rows.clear();
+    this.body.replaceChildren();
+  }
+
+  /** records: oldest first. make(record) → row; update(row, record) on later calls. */
+  draw(records, keyOf, make, update) {
+    const kept = new Set();
+    let place = null;
+    for (const record of records.slice(-this.rowsMax)) {
+      const key = keyOf(record);
+      kept.add(key);
+      let row = this.rows.get(key);
+      if (!row) {
+        row = make(record);
+        this.rows.set(key, row);
+        this.body.insertBefore(row, place ?? this.body.firstChild);
+      }
+      update?.(row, record);
+      place = row;
+    }
+    for (const [key, row] of this.rows) {
+      if (kept.has(key)) continue;
+      row.remove();
+      this.rows.delete(key);
+    }
+  }
+}
+
+export class Tape {
+  constructor() {
+    this.rows = new Rows(byId("tape"), TAPE_ROWS);
+  }
+
+  clear() {
+    this.rows.clear();
+  }
+
+  draw(trades) {
+    show(byId("tape-nothing"), trades.length === 0);
+    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, tradeRow);
+  }
+}
+
+function tradeRow(trade) {
+  const taker = trade.liquidity === "taker" ? [el("span", { className: "taker", title: "took liquidity" }, "T")] : [];
+  const side = sideCell(trade.side);
+  side.append(...taker);
+  return el(
+    "tr",
+    { className: trade.snapshot ? "" : "fresh", title: `fill ${trade.fill_id}, order ${trade.order_id}, fee ${trade.fee} ${trade.fee_currency}` },
+    el("td", { className: "dim" }, clock(trade.time_ms)),
+    side,
+    el("td", { className: "num" }, quantity(trade.quantity)),
+    el("td", { className: "num" }, price(trade.price)),
+    el("td", { className: `num ${tone(trade.edge_bps)}` }, bps(trade.edge_bps, true)),
+  );
+}
+
+export class OrderList {
+  /** onOpen(order id) when one is chosen. */
+  constructor(onOpen) {
+    this.onOpen = onOpen;
+    this.rows = new Rows(byId("orders"), ORDER_ROWS);
+  }
+
+  clear() {
+    this.rows.clear();
+  }
+
+  draw(orders) {
+    show(byId("orders-nothing"), orders.length === 0);
+    this.rows.draw(orders, (order) => order.order_id, (order) => this.row(order), updateOrder);
+  }
+
+  row(order) {
+    const id = String(order.order_id);
+    const open = () => this.onOpen(id);
+    const link = el("button", { className: "link", type: "button", title: id }, id);
+    return el(
+      "tr",
+      { className: order.snapshot ? "" : "fresh", onclick: open, "data-order": id },
+      el("td", { className: "dim" }, clock(order.time_ms), el("span", { className: "ms" }, exactClock(order.time_ms).slice(-4))),
+      el("td", {}, link),
+      sideCell(order.side),
+      el("td", { className: "num" }),
+      el("td", { className: "num" }),
+      el("td", {}, el("span", { className: "chip" })),
+      el("td", { className: "num" }),
+    );
+  }
+}
+
+function updateOrder(row, order) {
+  const [, , , amount, at, state, latency] = row.children;
+  setText(amount, quantity(order.quantity));
+  setText(at, price(order.price));
+  const chip = state.firstChild;
+  const name = String(order.state ?? NOTHING);
+  setText(chip, name.replaceAll("_", " "));
+  chip.dataset.state = name;
+  if (order.reason) chip.title = String(order.reason);
+  setText(latency, durationText(order.duration_us));
+}
