@@ -134,15 +134,23 @@ FILL: Final = EventKind(
 SPREAD_SAMPLE: Final = EventKind(
     "flashmm.spread.sample",
     "Exact time integrals of the spreads over one second of one market, stamped with the second's end. A spread "
-    "as a fraction of the mid is the ratio of a spread integral to the mid integral over the same nanoseconds.",
+    "as a fraction of the mid is the ratio of a spread integral to the mid integral over the same nanoseconds. "
+    "Every nanosecond is in exactly one of valid_ns, stale_ns, one_sided_ns and crossed_ns, which add up to "
+    "duration_ns. A sample is shorter than a second where the market was bound or closed, or its assignment changed. "
+    "An integral over no time is absent.",
     (
         _VENUE,
         _SYMBOL,
         _time("start_ns", "Begin of the second.", required=True),
         _int("duration_ns", "Length of the sample.", required=True, unit="ns"),
         _int("valid_ns", "Book known, two-sided, not crossed, not stale.", required=True, unit="ns"),
-        _int("quoting_ns", "Quoting was switched on.", required=True, unit="ns"),
-        _int("two_sided_ns", "Book valid and our bid and ask both in the book.", required=True, unit="ns"),
+        _int("quoting_ns", "We quoted at least one side.", required=True, unit="ns"),
+        _int(
+            "two_sided_ns",
+            "Valid, and our bid and ask both in the book: neither is better than the book's best.",
+            required=True,
+            unit="ns",
+        ),
         _int("at_best_ns", "Two-sided, and our bid or ask at the market's best.", required=True, unit="ns"),
         _int(
             "one_tick_ns",
@@ -190,7 +198,7 @@ SPREAD_SAMPLE: Final = EventKind(
         _decimal("mid_integral_two_sided", "The mid, over two_sided_ns.", unit="quote·ns"),
         _decimal(
             "depth_spread_integral",
-            "Spread at the fixed notional, with all orders, over depth_ns.",
+            "Ask less bid of the levels at which the fixed notional is reached, with all orders, over depth_ns.",
             unit="quote·ns",
         ),
         _int("depth_ns", "Valid, and the known book held the fixed notional on both sides.", unit="ns"),
@@ -205,9 +213,14 @@ SPREAD_SAMPLE: Final = EventKind(
         _int("updates", "Book updates.", required=True),
         _int("reordered", "Book updates refused because they were older than the last.", required=True),
         _string("assignment_id", "The switchback assignment in force, if an experiment runs."),
-        _int("crossed_ns", "The book was crossed or locked.", required=True, unit="ns"),
-        _int("stale_ns", "No book update for longer than the staleness limit.", required=True, unit="ns"),
-        _int("one_sided_ns", "The book had one side or none.", required=True, unit="ns"),
+        _int("crossed_ns", "Fresh and two-sided, but crossed or locked.", required=True, unit="ns"),
+        _int(
+            "stale_ns",
+            "No book update for longer than the staleness limit, whatever the last book was.",
+            required=True,
+            unit="ns",
+        ),
+        _int("one_sided_ns", "Fresh, but with one side or none.", required=True, unit="ns"),
     ),
 )
 POSITION: Final = EventKind(
