@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from flashmm_instrumentation.semconv.attributes import MisuseReason
+
 logger = logging.getLogger("flashmm_instrumentation")
 
 _ONCE_LIMIT: Final = 1_000
@@ -20,33 +22,33 @@ _ONCE_LIMIT: Final = 1_000
 
 @dataclass
 class Misuse(Exception):
-    """A call that makes no sense. reason: a word of a bounded set, the attribute of `flashmm.misuse`."""
+    """A call that makes no sense; counted in `flashmm.misuse` by its reason."""
 
-    reason: str
+    reason: MisuseReason
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
+        return f"{self.reason.value}: {self.detail}"
 
 
 class Boundary:
     """Counts and logs once what must not reach the bot; with strict, for tests, raises it.
 
-    on_misuse, on_error: called with the reason each time.
+    on_misuse: told the reason and the number of calls. on_error: told where.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict: Final = strict
-        self.on_misuse: Callable[[str], None] = _ignore
+        self.on_misuse: Callable[[MisuseReason, int], None] = _ignore
         self.on_error: Callable[[str], None] = _ignore
         self._seen: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
-    def note(self, reason: str, detail: str) -> None:
-        """A call that is doubtful but could be carried out."""
-        self.on_misuse(reason)
+    def note(self, reason: MisuseReason, detail: str, calls: int = 1) -> None:
+        """Calls that are doubtful but could be carried out."""
+        self.on_misuse(reason, calls)
         if self._first(reason, ""):
-            logger.warning("%s: %s (logged once, counted in flashmm.misuse)", reason, detail)
+            logger.warning("%s: %s (logged once, counted in flashmm.misuse)", reason.value, detail)
 
     def caught(self, where: str, error: Exception) -> None:
         """An exception on its way to the bot."""
@@ -55,7 +57,7 @@ class Boundary:
         if isinstance(error, Misuse):
             self.note(error.reason, error.detail)
         elif isinstance(error, ValueError):
-            self.note("bad_value", f"{where}: {error}")
+            self.note(MisuseReason.BAD_VALUE, f"{where}: {error}")
         else:
             self.on_error(where)
             if self._first("error", where):
@@ -69,7 +71,7 @@ class Boundary:
             return True
 
 
-def _ignore(_reason: str) -> None:
+def _ignore(*_what: object) -> None:
     return
 
 

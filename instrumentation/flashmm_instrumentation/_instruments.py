@@ -8,6 +8,7 @@ from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPriva
 
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import metrics as names
+from flashmm_instrumentation.semconv.attributes import DropReason, MisuseReason
 from flashmm_instrumentation.semconv.metrics import Metric
 
 
@@ -42,13 +43,13 @@ class Instruments:
         self._dropped: Final = self._counter(names.RECORDS_DROPPED)
         self._misuse: Final = self._counter(names.MISUSE)
 
-    def dropped(self, reason: str, records: int) -> None:
+    def dropped(self, reason: DropReason, records: int) -> None:
         """Count records dropped for a reason."""
-        self._dropped.add(records, {attr.REASON: reason})
+        self._dropped.add(records, {attr.REASON: reason.value})
 
-    def misused(self, reason: str) -> None:
-        """Count a doubtful call."""
-        self._misuse.add(1, {attr.REASON: reason})
+    def misused(self, reason: MisuseReason, calls: int = 1) -> None:
+        """Count doubtful calls."""
+        self._misuse.add(calls, {attr.REASON: reason.value})
 
     def observe_queue(self, depth: Callable[[], int], lag_s: Callable[[], float]) -> None:
         """Report the queues' depth and lag at each collection."""

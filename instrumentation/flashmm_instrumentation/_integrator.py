@@ -18,6 +18,7 @@ from flashmm_instrumentation._book import (
     rests,
     without_us,
 )
+from flashmm_instrumentation.semconv.attributes import MisuseReason
 
 SECOND_NS: Final = 1_000_000_000
 GRACE_NS: Final = 150_000_000
@@ -77,10 +78,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The samples of one closing; skipped: seconds beyond the bound, for which none was made."""
+    """The samples of one closing. skipped: seconds beyond the bound, for which none was made.
+
+    troubles: what was wrong with the changes told since the last closing, and how often.
+    """
 
     samples: list[Sample] = field(default_factory=list[Sample])
     skipped: int = 0
+    troubles: dict[MisuseReason, int] = field(default_factory=dict[MisuseReason, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +213,7 @@ class SpreadIntegrator:
         self._rates = _Rates()
         self._sums = Sums()
         self._made: list[Sample] = []
-        self.late = 0
-        self.clock_steps = 0
-        self.overflowed = 0
+        self._troubles: dict[MisuseReason, int] = {}
 
     # What happens, as it is told.
 
@@ -224,7 +227,7 @@ class SpreadIntegrator:
             if last_ns - received_ns <= self._stale_after_ns:
                 self._take(_Reordered(last_ns))
                 return False
-            self.clock_steps += 1
+            self._trouble(MisuseReason.CLOCK_STEP)
             self._take(_Book(last_ns, last_ns, bids, asks))
         else:
             self._take(_Book(received_ns, received_ns, bids, asks))
@@ -249,9 +252,9 @@ class SpreadIntegrator:
 
     def _take(self, change: _Change) -> None:
         if change.at_ns < self._cursor_ns:
-            self.late += 1
+            self._trouble(MisuseReason.LATE_UPDATE)
         if len(self._pending) >= PENDING_LIMIT:
-            self.overflowed += 1
+            self._trouble(MisuseReason.TOO_MANY_UPDATES)
             newest_ns = max(map(_at_ns, self._pending))
             self._settle(newest_ns)
             self._integrate_pending(newest_ns + 1)
@@ -267,22 +270,26 @@ class SpreadIntegrator:
         """
         if now_ns < self._cursor_ns - SECOND_NS:
             self._restart(now_ns)
-            return Closed()
+            return self._closed(0)
         last_end_ns = (now_ns - GRACE_NS) // SECOND_NS * SECOND_NS
         skipped = self._skip(last_end_ns)
         self._settle(last_end_ns)
-        return Closed(self._taken(), skipped)
+        return self._closed(skipped)
 
     def finish(self, now_ns: int) -> Closed:
         """Close everything up to now_ns, the open part of a second included."""
         closed = self.close_until(now_ns + GRACE_NS)
         self._integrate_pending(now_ns)
         self._cut(now_ns)
-        return Closed(closed.samples + self._taken(), closed.skipped)
+        return Closed(closed.samples + self._closed(0).samples, closed.skipped, closed.troubles)
 
-    def _taken(self) -> list[Sample]:
-        made, self._made = self._made, []
-        return made
+    def _closed(self, skipped: int) -> Closed:
+        closed = Closed(self._made, skipped, self._troubles)
+        self._made, self._troubles = [], {}
+        return closed
+
+    def _trouble(self, reason: MisuseReason) -> None:
+        self._troubles[reason] = self._troubles.get(reason, 0) + 1
 
     def _settle(self, until_ns: int) -> None:
         while (end_ns := _next_second(self._start_ns)) <= until_ns:
@@ -299,7 +306,7 @@ class SpreadIntegrator:
         return skipped
 
     def _restart(self, now_ns: int) -> None:
-        self.clock_steps += 1
+        self._trouble(MisuseReason.CLOCK_STEP)
         self._integrate_pending(max((change.at_ns for change in self._pending), default=self._cursor_ns) + 1)
         self._begin(now_ns)
         self._fresh_until_ns = now_ns + self._stale_after_ns

@@ -16,7 +16,7 @@ from flashmm_instrumentation._order import Order
 from flashmm_instrumentation._samples import emit_sample
 from flashmm_instrumentation._scope import MarketScope
 from flashmm_instrumentation.semconv import events
-from flashmm_instrumentation.semconv.attributes import Side
+from flashmm_instrumentation.semconv.attributes import DropReason, MisuseReason, Side
 
 _FUTURE_NS: Final = SECOND_NS
 _LEVELS_LIMIT: Final = 100
@@ -158,7 +158,7 @@ class Market:
     ) -> None:
         """Which arm (`on` or `off`) a switchback experiment is in from now on; the current spread sample ends."""
         if arm not in ("on", "off"):
-            raise Misuse("bad_arm", f"{arm!r} is neither on nor off")
+            raise Misuse(MisuseReason.BAD_ARM, f"{arm!r} is neither on nor off")
         now_ns = self._scope.core.clock.now_ns()
         at_ns = self._past(start_ns, now_ns)
         self._emit(
@@ -183,7 +183,7 @@ class Market:
         if limit is not None:
             size = float(limit)
             if not size > 0:
-                raise Misuse("bad_limit", f"{limit!r} is not positive")
+                raise Misuse(MisuseReason.BAD_LIMIT, f"{limit!r} is not positive")
             instruments.inventory_utilization.set(abs(float(position)) / size, labels)
 
     @survives
@@ -294,7 +294,7 @@ class Market:
         price_atto = None if price is None else self._priced(price)
         quantity_atto = self._sized(quantity)
         if quantity_atto <= 0:
-            raise Misuse("bad_quantity", f"an order of {quantity!r}")
+            raise Misuse(MisuseReason.BAD_QUANTITY, f"an order of {quantity!r}")
         tick_ns = self._tick_ns(received_ns, now_ns)
         order = Order(scope, side, price_atto, quantity_atto, order_id, tick_ns or now_ns, now_ns)
         if tick_ns is not None:
@@ -314,14 +314,16 @@ class Market:
         if at_ns is None:
             return now_ns
         if at_ns > now_ns + _FUTURE_NS:
-            self.boundary.note("future_time", f"{at_ns} is {(at_ns - now_ns) / 1e9:.3f} s ahead of the bot's clock")
+            self.boundary.note(
+                MisuseReason.FUTURE_TIME, f"{at_ns} is {(at_ns - now_ns) / 1e9:.3f} s ahead of the bot's clock"
+            )
             return now_ns
         return at_ns
 
     def _level(self, price: Number | None, quantity: Number | None) -> Levels:
         if price is None or quantity is None:
             if price is not quantity:
-                raise Misuse("half_a_level", f"price {price!r} with quantity {quantity!r}")
+                raise Misuse(MisuseReason.HALF_A_LEVEL, f"price {price!r} with quantity {quantity!r}")
             return EMPTY
         return _held(((self._priced(price), self._sized(quantity)),))
 
@@ -329,19 +331,19 @@ class Market:
         given = ((self._priced(price), self._sized(quantity)) for price, quantity, *_ in levels)
         held = _held(islice(given, _LEVELS_LIMIT))
         if any(sign * worse[0] >= sign * better[0] for better, worse in pairwise(held)):
-            raise Misuse("unsorted_levels", f"{self._scope.terms.symbol}: levels must come best first")
+            raise Misuse(MisuseReason.UNSORTED_LEVELS, f"{self._scope.terms.symbol}: levels must come best first")
         return held
 
     def _priced(self, price: Number) -> int:
-        return self._on(self._scope.terms.tick, price, "price_off_tick")
+        return self._on(self._scope.terms.tick, price, MisuseReason.PRICE_OFF_TICK)
 
     def _sized(self, quantity: Number) -> int:
-        sized = self._on(self._scope.terms.lot, quantity, "quantity_off_lot")
+        sized = self._on(self._scope.terms.lot, quantity, MisuseReason.QUANTITY_OFF_LOT)
         if sized < 0:
-            raise Misuse("bad_quantity", f"{quantity!r} is negative")
+            raise Misuse(MisuseReason.BAD_QUANTITY, f"{quantity!r} is negative")
         return sized
 
-    def _on(self, grid: Grid, value: Number, reason: str) -> int:
+    def _on(self, grid: Grid, value: Number, reason: MisuseReason) -> int:
         scaled = grid.atto(value)
         if not grid.holds(scaled):
             self.boundary.note(reason, f"{self._scope.terms.symbol}: {value!r}")
@@ -357,7 +359,9 @@ class Market:
         for sample in closed.samples:
             emit_sample(core, terms, self._scope.labels.market, sample, notional)
         if closed.skipped:
-            core.instruments.dropped("gap", closed.skipped)
+            core.instruments.dropped(DropReason.GAP, closed.skipped)
+        for reason, calls in closed.troubles.items():
+            core.boundary.note(reason, f"{terms.symbol}: what the market told", calls)
 
 
 def depth_rule(terms: Instrument, notional: Number | None) -> DepthRule | None:
@@ -378,7 +382,7 @@ def _side(side: Side) -> Side:
     try:
         return Side(side)
     except ValueError:
-        raise Misuse("unknown_side", f"{side!r} is neither buy nor sell") from None
+        raise Misuse(MisuseReason.UNKNOWN_SIDE, f"{side!r} is neither buy nor sell") from None
 
 
 def _optional(value: Number | None) -> str | None:

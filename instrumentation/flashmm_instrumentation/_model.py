@@ -6,6 +6,7 @@ from flashmm_instrumentation._boundary import Boundary, Misuse, survives
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
+from flashmm_instrumentation.semconv.attributes import MisuseReason
 
 _OPEN_LIMIT: Final = 100_000
 
@@ -39,7 +40,7 @@ class Model:
     ) -> None:
         """The model said value for horizon_ns ahead; duration_s: what the inference took."""
         if horizon_ns <= 0:
-            raise Misuse("bad_horizon", f"{horizon_ns!r} ns")
+            raise Misuse(MisuseReason.BAD_HORIZON, f"{horizon_ns!r} ns")
         while len(self._open) >= _OPEN_LIMIT:
             self._open.pop(next(iter(self._open)))
         self._open[prediction_id] = symbol
@@ -52,7 +53,7 @@ class Model:
         """What came true of a prediction of this run's last 100,000 open ones."""
         symbol = self._open.pop(prediction_id, None)
         if symbol is None:
-            raise Misuse("unknown_prediction", f"{self._name}: {prediction_id}")
+            raise Misuse(MisuseReason.UNKNOWN_PREDICTION, f"{self._name}: {prediction_id}")
         self._emit(events.OUTCOME.name, at_ns, prediction_id, symbol, {}, value)
 
     @survives

@@ -12,7 +12,7 @@ from flashmm_instrumentation._scope import MarketScope
 from flashmm_instrumentation._transitions import LEGAL, TERMINAL, follows
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
-from flashmm_instrumentation.semconv.attributes import Liquidity, OrderState, Outcome, Side, Stage
+from flashmm_instrumentation.semconv.attributes import Liquidity, MisuseReason, OrderState, Outcome, Side, Stage
 
 _ENDS_PLACEMENT: Final = {
     OrderState.ACKED: Outcome.ACKED,
@@ -176,7 +176,7 @@ class Order:
         terms = self._scope.terms
         price_atto, quantity_atto = terms.tick.atto(price), terms.lot.atto(quantity)
         if quantity_atto <= 0:
-            raise Misuse("bad_quantity", f"a fill of {quantity!r}")
+            raise Misuse(MisuseReason.BAD_QUANTITY, f"a fill of {quantity!r}")
         liquidity = Liquidity(liquidity)
         self._filled += quantity_atto
         body = {
@@ -226,7 +226,7 @@ class Order:
 
     def _mark(self, stage: Stage, at_ns: int | None) -> None:
         if self._placed:
-            self.boundary.note("late_stage", f"{stage.value} after the placement's end, order {self._id}")
+            self.boundary.note(MisuseReason.LATE_STAGE, f"{stage.value} after the placement's end, order {self._id}")
             return
         self._placement.mark(stage, self._now_ns(at_ns))
 
@@ -234,7 +234,9 @@ class Order:
         self, state: OrderState, now_ns: int, reason: str | None = None, exchange_ns: int | None = None
     ) -> None:
         if state not in LEGAL[self._state]:
-            self.boundary.note("illegal_transition", f"{self._state.value} → {state.value}, order {self._id}")
+            self.boundary.note(
+                MisuseReason.ILLEGAL_TRANSITION, f"{self._state.value} → {state.value}, order {self._id}"
+            )
         outcome = _ENDS_PLACEMENT.get(state)
         if outcome is not None and not self._placed:
             self._placed = True
@@ -268,7 +270,7 @@ class Order:
 
     def _after_fill(self, now_ns: int, exchange_ns: int | None) -> None:
         if self._filled > self._quantity:
-            self.boundary.note("overfilled", f"order {self._id}")
+            self.boundary.note(MisuseReason.OVERFILLED, f"order {self._id}")
         done = self._filled >= self._quantity
         self._enter(OrderState.FILLED if done else OrderState.PART_FILLED, now_ns, exchange_ns=exchange_ns)
 

@@ -30,6 +30,7 @@ from flashmm_instrumentation._sinks import (
     span_sink,
 )
 from flashmm_instrumentation._streams import EventRecord
+from flashmm_instrumentation.semconv.attributes import DropReason
 
 T = TypeVar("T")
 
@@ -86,12 +87,12 @@ class Pipeline:
         self.instruments = Instruments(self.meter_provider.get_meter(SCOPE.name, SCOPE.version))
         self.instruments.observe_queue(self.depth, self.lag_s)
         self._boundary.on_misuse = self.instruments.misused
-        self._boundary.on_error = lambda _where: self._dropped("internal_error", 1)
+        self._boundary.on_error = lambda _where: self._dropped(DropReason.INTERNAL_ERROR, 1)
 
     def _pump(self, name: str, sink: Callable[[Sequence[T]], bool], limits: PumpLimits) -> Pump[T]:
         return Pump(name, sink, self._dropped, limits, threaded=self._flow.threaded)
 
-    def _dropped(self, reason: str, records: int) -> None:
+    def _dropped(self, reason: DropReason, records: int) -> None:
         self.instruments.dropped(reason, records)
 
     def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], bool]:

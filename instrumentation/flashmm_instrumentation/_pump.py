@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from flashmm_instrumentation.semconv.attributes import DropReason
+
 T = TypeVar("T")
 
-QUEUE_FULL: Final = "queue_full"
-EXPORT_FAILED: Final = "export_failed"
-CLOSED: Final = "closed"
 _BACKOFF_S_FIRST: Final = 0.05
 _BACKOFF_S_MAX: Final = 5.0
 
@@ -41,7 +40,7 @@ class Pump(Generic[T]):
         self,
         name: str,
         sink: Callable[[Sequence[T]], bool],
-        on_drop: Callable[[str, int], None],
+        on_drop: Callable[[DropReason, int], None],
         limits: PumpLimits,
         *,
         threaded: bool = True,
@@ -72,10 +71,10 @@ class Pump(Generic[T]):
     def offer(self, record: T) -> bool:
         """Take the record; False if it was dropped. Never blocks."""
         if self._closing.is_set():
-            self._on_drop(CLOSED, 1)
+            self._on_drop(DropReason.CLOSED, 1)
             return False
         if len(self._queue) >= self._limits.capacity:
-            self._on_drop(QUEUE_FULL, 1)
+            self._on_drop(DropReason.QUEUE_FULL, 1)
             return False
         self._queue.append(record)
         if not self._wake.is_set():
@@ -113,7 +112,7 @@ class Pump(Generic[T]):
         if not self._thread.is_alive():
             self.flush(max(0.0, deadline_s - time.monotonic()))
         if self.depth:
-            self._on_drop(CLOSED, self.depth)
+            self._on_drop(DropReason.CLOSED, self.depth)
             self._queue.clear()
 
     def _run(self) -> None:
@@ -128,7 +127,7 @@ class Pump(Generic[T]):
     def _drain(self, deadline_s: float) -> bool:
         while batch := self._next_batch():
             if not self._delivered(batch, deadline_s):
-                self._on_drop(EXPORT_FAILED, len(batch))
+                self._on_drop(DropReason.EXPORT_FAILED, len(batch))
                 self._in_flight = 0
                 return False
             self._in_flight = 0

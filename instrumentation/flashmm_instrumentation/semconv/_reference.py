@@ -13,6 +13,8 @@ _CLOSED_SETS: Final[dict[str, type[StrEnum]]] = {
     attr.LIQUIDITY: attr.Liquidity,
     attr.ORDER_STAGE: attr.Stage,
     attr.ORDER_OUTCOME: attr.Outcome,
+    "flashmm.records.dropped: flashmm.reason": attr.DropReason,
+    "flashmm.misuse: flashmm.reason": attr.MisuseReason,
     "flashmm.order: state": attr.OrderState,
     "flashmm.stream: mark": attr.StreamMark,
 }

@@ -91,6 +91,39 @@ class OrderState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class DropReason(StrEnum):
+    """Why a record was dropped: `flashmm.reason` on `flashmm.records.dropped`."""
+
+    QUEUE_FULL = "queue_full"
+    EXPORT_FAILED = "export_failed"
+    CLOSED = "closed"
+    INTERNAL_ERROR = "internal_error"
+    GAP = "gap"
+
+
+class MisuseReason(StrEnum):
+    """What was wrong or doubtful with a call: `flashmm.reason` on `flashmm.misuse`."""
+
+    BAD_VALUE = "bad_value"
+    BAD_ARM = "bad_arm"
+    BAD_HORIZON = "bad_horizon"
+    BAD_LIMIT = "bad_limit"
+    BAD_QUANTITY = "bad_quantity"
+    CLOCK_STEP = "clock_step"
+    FUTURE_TIME = "future_time"
+    HALF_A_LEVEL = "half_a_level"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    LATE_STAGE = "late_stage"
+    LATE_UPDATE = "late_update"
+    OVERFILLED = "overfilled"
+    PRICE_OFF_TICK = "price_off_tick"
+    QUANTITY_OFF_LOT = "quantity_off_lot"
+    TOO_MANY_UPDATES = "too_many_updates"
+    UNKNOWN_PREDICTION = "unknown_prediction"
+    UNKNOWN_SIDE = "unknown_side"
+    UNSORTED_LEVELS = "unsorted_levels"
+
+
 class StreamMark(StrEnum):
     """What a `flashmm.stream` event says of its run's streams."""
 
