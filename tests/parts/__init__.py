@@ -4,14 +4,12 @@ from tests.parts._collector import SINK_TOKEN, collector_server, running_collect
 from tests.parts._locate import find, require
 from tests.parts._process import NotReady, Server, answers, free_ports
 from tests.parts._prometheus import running_prometheus
-from tests.parts._sink import Sink, running_sink
 from tests.parts._stores import running_alertmanager, running_loki, running_tempo
 
 __all__ = [
     "SINK_TOKEN",
     "NotReady",
     "Server",
-    "Sink",
     "answers",
     "collector_server",
     "find",
@@ -21,6 +19,5 @@ __all__ = [
     "running_collector",
     "running_loki",
     "running_prometheus",
-    "running_sink",
     "running_tempo",
 ]

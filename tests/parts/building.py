@@ -101,7 +101,8 @@ def _build_module(part: Part, source: Path, output: Path) -> None:
     for module in part.drop_replaces:
         _go(["mod", "edit", f"-dropreplace={module}"], cwd=source)
     for command in part.commands:
-        _compile(f"./cmd/{command}", part, source, output / command)
+        package = f"./cmd/{command}" if (source / "cmd" / command).is_dir() else "./cmd"  # the only program there
+        _compile(package, part, source, output / command)
 
 
 def _build_collector(part: Part, source: Path, output: Path) -> None:

@@ -7,7 +7,8 @@ from urllib.request import urlopen
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from tests.integration.stack.telemetry import event, gauge, line, logs, metrics, sender, span, traces
-from tests.parts import SINK_TOKEN, Server, Sink, running_collector, running_sink
+from tests.parts import SINK_TOKEN, Server, running_collector
+from tests.parts.sink import Sink, running_sink
 
 from flashmm_instrumentation.semconv import EVENT_KINDS
 from flashmm_instrumentation.semconv import attributes as names

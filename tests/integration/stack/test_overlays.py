@@ -23,8 +23,9 @@ from tests.integration.stack.telemetry import (
     span,
     traces,
 )
-from tests.parts import NotReady, Server, Sink, require, running_collector, running_sink
+from tests.parts import NotReady, Server, require, running_collector
 from tests.parts._collector import COLLECTOR_CONFIG, OVERLAYS, collector_environment, config_flags
+from tests.parts.sink import Sink, running_sink
 
 pytestmark = pytest.mark.real
 

@@ -31,9 +31,9 @@ from tests.parts import (
     running_collector,
     running_loki,
     running_prometheus,
-    running_sink,
     running_tempo,
 )
+from tests.parts.sink import running_sink
 
 pytestmark = pytest.mark.real
 

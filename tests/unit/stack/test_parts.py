@@ -93,6 +93,13 @@ def test_without_go_the_build_says_what_to_do(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_build_needs_the_standard_library_only() -> None:
+    """`make parts` runs before there is a virtual environment."""
+    bare = [sys.executable, "-S", "-c", "import tests.parts.building"]
+    done = subprocess.run(bare, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_is_built_is_not_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A second `make parts` needs no Go and changes nothing."""
     monkeypatch.setenv("FLASHMM_PARTS", str(tmp_path))
