@@ -1,14 +1,13 @@
 """The page's server in miniature: hub, tap, stream, static files, and history and orders from memory.
 
-`python -m tests.acceptance.page.site [port]` runs it with the simulation, to look at the page.
+`python -m tests.acceptance.page.site [port [otlp port]]` runs it, to look at the page: with the simulation, or with
+what a bot sends to the second port.
 """
 
 import asyncio
-import re
 import socket
 import sys
 import time
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,59 +21,39 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.acceptance.page.batches import SECOND, Bot
 from tests.acceptance.page.simulation import Simulation
 
-from flashmm_backends.batch import Batch, Event, Span
+from flashmm_backends.batch import Batch, Event, Labels, Span
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
+from flashmm_backends.promql import Response as Answer
+from flashmm_backends.promql.testing import MemorySource
+from flashmm_backends.testing import MemoryStore
 from flashmm_dashboards import LivePage
+from flashmm_receiver import Receiver, ReceiverSettings
 from flashmm_streaming import Hub, LiveTap, OutboxLimits, StreamEndpoint
 from flashmm_streaming._events import verbatim
 
 
 class History:
-    """Every sample by series; answers the page's own range queries, which are plain selectors."""
+    """Every sample, in memory, behind the real PromQL engine and API."""
 
     def __init__(self) -> None:
-        self._labels: dict[int, dict[str, str]] = {}
-        self._samples: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self._labels: dict[int, Labels] = {}
+        self._source = MemorySource()
+        self._api = PrometheusApi(PromqlMetrics(Engine(self._source)), self._source)
         self.queries: list[str] = []
 
     def add(self, batch: Batch) -> None:
-        self._labels |= {meta.id: dict(meta.labels) for meta in batch.series}
+        """Keep a batch's points."""
+        self._labels |= {meta.id: meta.labels for meta in batch.series}
         points = batch.points
         for series, at, value in zip(
             points.series_id.tolist(), points.time_ms.tolist(), points.value.tolist(), strict=True
         ):
-            self._samples[series].append((at, value))
+            self._source.add(self._labels[series], [(at, value)])
 
-    def query_range(self, query: str, start_s: float, end_s: float, step_s: float) -> list[dict[str, object]]:
-        """Prometheus's matrix for a selector such as `{__name__=~"a|b",bot="x"}`."""
+    async def answer(self, path: str, query: str) -> Answer:
+        """One request to `/api/v1/…`."""
         self.queries.append(query)
-        matchers = re.findall(r'(\w+)=(~?)"((?:[^"\\]|\\.)*)"', query)
-        found = [series for series, labels in self._labels.items() if _matches(labels, matchers)]
-        return [
-            {"metric": self._labels[series], "values": self._values([series], start_s, end_s, step_s)}
-            for series in found
-        ]
-
-    def _values(self, members: list[int], start_s: float, end_s: float, step_s: float) -> list[list[object]]:
-        found: list[list[object]] = []
-        at = start_s
-        while at <= end_s:
-            parts = [self._at(series, int(at * 1000)) for series in members]
-            known = [part for part in parts if part is not None]
-            if known:
-                found.append([at, format(sum(known), ".15g")])
-            at += step_s
-        return found
-
-    def _at(self, series: int, at_ms: int) -> float | None:
-        samples = self._samples[series]
-        place = bisect_right(samples, (at_ms, float("inf")))
-        return samples[place - 1][1] if place and samples[place - 1][0] > at_ms - 300_000 else None
-
-
-def _matches(labels: dict[str, str], matchers: list[tuple[str, str, str]]) -> bool:
-    return all(
-        re.fullmatch(value if regex else re.escape(value), labels.get(name, "")) for name, regex, value in matchers
-    )
+        return await self._api.handle("GET", path, query)
 
 
 class Site:
@@ -87,7 +66,7 @@ class Site:
         self.orders: dict[str, tuple[list[Span], list[Event]]] = {}
         self.retention: dict[str, object] = {"shortened": False}
         self.tap: LiveTap | None = None
-        self.fed: list[Batch] = []
+        self._by_trace: dict[bytes, list[Span]] = defaultdict(list)
 
     def feed(self, batch: Batch) -> None:
         """As the receiver does: the tap, and the store."""
@@ -102,15 +81,15 @@ class Site:
         self.tap(batch)
 
     def _keep_span(self, span: Span) -> None:
-        self._by_trace = getattr(self, "_by_trace", defaultdict(list))
         self._by_trace[span.trace_id].append(span)
         if order_id := span.attributes.get("flashmm.order.id"):
-            self.orders.setdefault(str(order_id), ([], []))[0].extend(self._by_trace.pop(span.trace_id))
+            spans = self.orders.setdefault(str(order_id), ([], []))[0]
+            spans.extend(self._by_trace.pop(span.trace_id))
 
     def app(self, endpoint: StreamEndpoint | None = None) -> Starlette:
         return Starlette(
             routes=[
-                Route("/api/v1/query_range", self._query_range),
+                Route("/api/v1/{path:path}", self._prometheus),
                 Route("/api/orders", self._orders),
                 Route("/api/orders/{order_id:path}", self._order),
                 Route("/health", self._health),
@@ -119,12 +98,9 @@ class Site:
             ]
         )
 
-    async def _query_range(self, request: Request) -> Response:
-        asked = request.query_params
-        result = self.history.query_range(
-            asked["query"], float(asked["start"]), float(asked["end"]), float(asked["step"])
-        )
-        return JSONResponse({"status": "success", "data": {"resultType": "matrix", "result": result}})
+    async def _prometheus(self, request: Request) -> Response:
+        answer = await self.history.answer(request.path_params["path"], request.url.query)
+        return Response(answer.body, answer.status, media_type="application/json")
 
     async def _orders(self, request: Request) -> Response:
         limit = int(request.query_params.get("limit", "100"))
@@ -139,8 +115,8 @@ class Site:
         spans, events = self.orders[order_id]
         body = {
             "order_id": order_id,
-            "placement": [_span(span) for span in spans],
-            "later": [],
+            "placement": [_span(span) for span in spans if span.trace_id == spans[0].trace_id],
+            "later": [_span(span) for span in spans if span.trace_id != spans[0].trace_id],
             "events": [{**verbatim(event), "kind": event.kind} for event in events],
         }
         return JSONResponse(body)
@@ -200,9 +176,15 @@ async def serving(app: object, port: int = 0, **options: object) -> AsyncIterato
         await running
 
 
-async def main(port: int) -> None:
-    """Two bots with an hour of history, live from now on."""
-    site = Site()
+class _SiteStore(MemoryStore):
+    """Keeps nothing but what the site shows."""
+
+    async def append(self, batch: Batch) -> None:
+        """Already with the site, by its tap."""
+
+
+async def simulated(site: Site) -> None:
+    """Two bots with half an hour of history, live from now on."""
     bots = [
         Simulation(Bot(run="r1")),
         Simulation(Bot("maker-2", "alt", "production", "r2"), "ETHUSDT", 2_615.0, 11),
@@ -212,13 +194,27 @@ async def main(port: int) -> None:
         for bot in bots:
             for batch in bot.second(at):
                 site.feed(batch)
+    while True:
+        await asyncio.sleep(1)
+        for bot in bots:
+            for batch in bot.second(time.time_ns()):
+                site.feed(batch)
+
+
+async def received(site: Site, port: int) -> None:
+    """Whatever sends OTLP over gRPC to this port."""
+    settings = ReceiverSettings(grpc_bind=f"127.0.0.1:{port}", http_bind="127.0.0.1:0")
+    async with Receiver(settings, _SiteStore(), [site.feed], clock=time.time_ns, registry=CollectorRegistry()):
+        await asyncio.Event().wait()
+
+
+async def main(port: int, otlp_port: int | None) -> None:
+    """The page on one port, fed by the simulation, or by what comes to the other."""
+    site = Site()
     async with serving(site.app(), port):
-        while True:
-            await asyncio.sleep(1)
-            for bot in bots:
-                for batch in bot.second(time.time_ns()):
-                    site.feed(batch)
+        await (simulated(site) if otlp_port is None else received(site, otlp_port))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8099))
+    ports = [int(text) for text in sys.argv[1:]]
+    asyncio.run(main(ports[0] if ports else 8099, ports[1] if len(ports) > 1 else None))

@@ -12,6 +12,7 @@ import { OrderList, Tape } from "./tables.js";
 const RANGES = [["5 m", 300], ["15 m", 900], ["1 h", 3_600], ["6 h", 21_600], ["24 h", 86_400]];
 const CHART_EVERY_MS = 250;
 const STALE_MS = 15_000;
+const WINDOW_MIN_S = 60;
 const CHARTED = ["pnl", "spread", "inventory", "model"];
 
 const percentTicks = (_, splits) => splits.map((value) => `${(100 * value).toFixed(0)}`);
@@ -99,14 +100,14 @@ export class Board {
     const item = (stream) => this.state.item(stream, at);
     if (fresh.has("pnl")) this.drawTitle(item("pnl"));
     if (fresh.has("spread")) panels.drawSpread(item("spread"));
-    if (fresh.has("market")) panels.drawMarket(item("market"));
+    if (fresh.has("market")) panels.drawMarket(item("market"), item("instruments"));
     if (fresh.has("inventory") || fresh.has("instruments")) panels.drawInventory(item("inventory"), item("instruments"));
     if (fresh.has("activity")) panels.drawActivity(item("activity"));
     if (fresh.has("model")) panels.drawModel(item("model"));
     if (fresh.has("latency")) panels.drawLatency(item("latency"));
     if (fresh.has("completeness")) drawCompleteness(item("completeness"));
     if (fresh.has("trades")) this.drawTape();
-    if (fresh.has("orders")) this.orders.draw([...this.state.orders.values()].filter((order) => this.shows(order)));
+    if (fresh.has("orders")) this.orders.draw([...this.state.orders.values()].filter((order) => this.shows(order)), item("instruments"));
   }
 
   drawTitle(item) {
@@ -116,7 +117,7 @@ export class Board {
 
   drawTape() {
     const trades = this.state.trades.filter((trade) => this.shows(trade));
-    this.tape.draw(trades);
+    this.tape.draw(trades, this.state.item("instruments", this.selection));
     const last = trades.at(-1);
     setText(byId("tape-readout"), last ? `fees in ${last.fee_currency}` : "");
   }
@@ -231,7 +232,7 @@ export class Board {
     this.drawnMs = Date.now();
     const at = this.selection;
     if (!at.bot) return;
-    const window = [this.drawnMs / 1000 - this.rangeS, this.drawnMs / 1000];
+    const window = this.window(this.drawnMs / 1000);
     for (const name of CHARTED) {
       const { times, values } = this.state.seriesOf(name, at);
       const columns = name === "spread" ? values.slice(0, 2) : values;
@@ -239,6 +240,12 @@ export class Board {
       if (name === "spread") this.charts.tick.draw([times, values[2]], window, "Share of each second in which the spread was one tick");
     }
     this.readouts();
+  }
+
+  /** The time range, or as much of it as there is anything to show for. */
+  window(now) {
+    const begins = CHARTED.map((name) => this.state.seriesOf(name, this.selection).times[0] ?? now);
+    return [Math.max(now - this.rangeS, Math.min(now - WINDOW_MIN_S, ...begins)), now];
   }
 
   words(name) {

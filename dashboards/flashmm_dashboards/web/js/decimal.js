@@ -50,6 +50,16 @@ export function round(text, places) {
   return print({ units: value.units < 0n ? -kept : kept, places });
 }
 
+/** How many places follow the point. */
+export function places(text) {
+  return parse(text).places;
+}
+
+/** With at least so many places: zeros are added, no digit is lost. */
+export function pad(text, count) {
+  return round(text, Math.max(count, places(text)));
+}
+
 /** Thousands separated by narrow spaces, a true minus, and a plus where asked for. */
 export function group(text, { plus = false } = {}) {
   const [, mark, whole, fraction] = FORM.exec(text);

@@ -1,12 +1,12 @@
 /** How values are written: exact decimals rounded to be read, durations with the unit that fits, times in one zone. */
 
-import { group, isDecimal, moneyPlaces, round, shift, sign } from "./decimal.js";
+import { group, isDecimal, moneyPlaces, pad, places, round, shift, sign } from "./decimal.js";
 
 export const NOTHING = "–";
 
 export const money = (text) => (isDecimal(text) ? group(round(text, moneyPlaces(text)), { plus: true }) : NOTHING);
-export const price = (text) => (isDecimal(text) ? group(text) : NOTHING);
-export const quantity = (text) => (isDecimal(text) ? group(text) : NOTHING);
+/** All digits, and as many places as the step (tick or lot) has, where it is known. */
+export const stepped = (text, step) => (isDecimal(text) ? group(pad(text, isDecimal(step) ? places(step) : 0)) : NOTHING);
 export const signedQuantity = (text) => (isDecimal(text) ? group(text, { plus: true }) : NOTHING);
 /** Basis points to a hundredth; below one, to a thousandth. */
 export const bps = (text, plus = false) => (isDecimal(text) ? group(round(text, moneyPlaces(shift(text, 1)) === 4 ? 3 : 2), { plus }) : NOTHING);

@@ -1,7 +1,8 @@
 /** One order: where the time of its placement went, and what happened to it later. */
 
 import { byId, el, setText } from "./dom.js";
-import { durationText, exactClock, price, quantity } from "./format.js";
+import { isDecimal, sign } from "./decimal.js";
+import { durationText, exactClock, stepped } from "./format.js";
 import { bar } from "./panels.js";
 
 const STATES = { "flashmm.fill": "fill", "flashmm.order": "state" };
@@ -78,7 +79,7 @@ const micros = (span) => Number(span) / 1_000;
 function subtitle(root, events) {
   const order = events.find((event) => event.price !== undefined) ?? {};
   const attributes = root?.attributes ?? {};
-  const what = [order.side ?? attributes["flashmm.side"], quantity(order.quantity), order.symbol ?? attributes["flashmm.symbol"], "at", price(order.price)];
+  const what = [order.side ?? attributes["flashmm.side"], stepped(order.quantity), order.symbol ?? attributes["flashmm.symbol"], "at", stepped(order.price)];
   const begun = root?.start ?? events[0]?.at;
   return `${what.filter(Boolean).join(" ")}${begun ? ` · ${exactClock(Number(begun / 1_000_000n))}` : ""}`;
 }
@@ -112,11 +113,11 @@ function eventLine(event, start) {
 
 function fillText(event) {
   const fee = event.fee === undefined ? "" : `, fee ${event.fee} ${event.fee_currency ?? ""}`;
-  return `${quantity(event.quantity)} at ${price(event.price)}, ${event.liquidity ?? ""}${fee}`;
+  return `${stepped(event.quantity)} at ${stepped(event.price)}, ${event.liquidity ?? ""}${fee}`;
 }
 
 function stateText(event) {
-  const filled = event.filled_quantity ? `${quantity(event.filled_quantity)} filled` : "";
+  const filled = isDecimal(event.filled_quantity) && sign(event.filled_quantity) ? `${stepped(event.filled_quantity)} filled` : "";
   return [event.reason, filled].filter(Boolean).map(String).join(" · ");
 }
 

@@ -25,7 +25,8 @@ export function drawPnl(item) {
 export function drawSpread(item) {
   const difference = item?.difference_bps;
   const wider = isDecimal(difference) && sign(difference) < 0;
-  setText(byId("spread-label"), wider ? "Wider than market" : "Tighter than market");
+  const quoting = !item || isDecimal(item.own_bps);
+  setText(byId("spread-label"), !quoting ? "Not quoting both sides" : wider ? "Wider than market" : "Tighter than market");
   put("spread-difference", difference, format.bps(difference).replace("\u2212", ""), format.tone(difference));
   put("spread-own", item?.own_bps, format.bps(item?.own_bps));
   put("spread-market", item?.market_bps, format.bps(item?.market_bps));
@@ -34,10 +35,11 @@ export function drawSpread(item) {
   put("at-best", item?.at_best, format.percent(item?.at_best));
 }
 
-export function drawMarket(item) {
-  put("mid", item?.mid, format.price(item?.mid));
-  put("best-bid", item?.bid, format.price(item?.bid));
-  put("best-ask", item?.ask, format.price(item?.ask));
+export function drawMarket(item, instrument) {
+  const price = (text) => format.stepped(text, instrument?.tick);
+  put("mid", item?.mid, price(item?.mid));
+  put("best-bid", item?.bid, price(item?.bid));
+  put("best-ask", item?.ask, price(item?.ask));
 }
 
 export function drawInventory(item, instrument) {

@@ -1,7 +1,7 @@
 /** The fills tape and the list of recent orders: rows come in at the top and change in place. */
 
 import { byId, el, setText, show } from "./dom.js";
-import { bps, durationText, exactClock, NOTHING, price, quantity, tone, clock } from "./format.js";
+import { bps, clock, durationText, exactClock, NOTHING, stepped, tone } from "./format.js";
 
 const TAPE_ROWS = 120;
 const ORDER_ROWS = 60;
@@ -59,13 +59,14 @@ export class Tape {
     this.rows.clear();
   }
 
-  draw(trades) {
+  /** instrument: its tick and lot, where known. */
+  draw(trades, instrument) {
     show(byId("tape-nothing"), trades.length === 0);
-    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, tradeRow);
+    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, instrument));
   }
 }
 
-function tradeRow(trade) {
+function tradeRow(trade, instrument) {
   const taker = trade.liquidity === "taker" ? [el("span", { className: "taker", title: "took liquidity" }, "T")] : [];
   const side = sideCell(trade.side);
   side.append(...taker);
@@ -74,8 +75,8 @@ function tradeRow(trade) {
     { className: trade.snapshot ? "" : "fresh", title: `fill ${trade.fill_id}, order ${trade.order_id}, fee ${trade.fee} ${trade.fee_currency}` },
     el("td", { className: "dim" }, clock(trade.time_ms)),
     side,
-    el("td", { className: "num" }, quantity(trade.quantity)),
-    el("td", { className: "num" }, price(trade.price)),
+    el("td", { className: "num" }, stepped(trade.quantity, instrument?.lot)),
+    el("td", { className: "num" }, stepped(trade.price, instrument?.tick)),
     el("td", { className: `num ${tone(trade.edge_bps)}` }, bps(trade.edge_bps, true)),
   );
 }
@@ -91,9 +92,10 @@ export class OrderList {
     this.rows.clear();
   }
 
-  draw(orders) {
+  /** instrument: its tick and lot, where known. */
+  draw(orders, instrument) {
     show(byId("orders-nothing"), orders.length === 0);
-    this.rows.draw(orders, (order) => order.order_id, (order) => this.row(order), updateOrder);
+    this.rows.draw(orders, (order) => order.order_id, (order) => this.row(order), (row, order) => updateOrder(row, order, instrument));
   }
 
   row(order) {
@@ -114,10 +116,10 @@ export class OrderList {
   }
 }
 
-function updateOrder(row, order) {
+function updateOrder(row, order, instrument) {
   const [, , , amount, at, state, latency] = row.children;
-  setText(amount, quantity(order.quantity));
-  setText(at, price(order.price));
+  setText(amount, stepped(order.quantity, instrument?.lot));
+  setText(at, stepped(order.price, instrument?.tick));
   const chip = state.firstChild;
   const name = String(order.state ?? NOTHING);
   setText(chip, name.replaceAll("_", " "));
