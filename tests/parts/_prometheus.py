@@ -23,21 +23,29 @@ def running_prometheus(
     config: Path = PROMETHEUS_CONFIG,
     scrape: Mapping[str, str] | None = None,
     alertmanager: str | None = None,
+    flashmm: str | None = None,
+    token: str = "",
 ) -> Generator[Server]:
     """A Prometheus that is ready, with its data under `folder` (a test's tmp_path).
 
-    config: the deployed file unless told otherwise, used as it is, with the rules beside it.
-    scrape: job -> host:port to scrape, nothing by default. alertmanager: host:port to send alerts to.
+    config: the deployed file unless told otherwise, with the rules beside it; only where it finds the token differs.
+    scrape: job -> host:port to scrape, nothing by default. flashmm: host:port to scrape with the token.
+    alertmanager: host:port to send alerts to.
     base_url is its HTTP API; OTLP metrics go to base_url + /api/v1/otlp/v1/metrics. Skips or fails the test
     where there is no Prometheus.
     """
     program = require("prometheus")
     home = folder / "prometheus"
     home.mkdir(exist_ok=True)
-    shutil.copy(config, home / "prometheus.yml")
+    (home / "api-token").write_text(token)
+    text = config.read_text().replace("/run/flashmm/api-token", str(home / "api-token"))
+    (home / "prometheus.yml").write_text(text)
     if (config.parent / "rules").is_dir():
         shutil.copytree(config.parent / "rules", home / "rules", dirs_exist_ok=True)
-    _write_targets(home / "targets", scrape or {}, alertmanager)
+    (home / "targets").mkdir(exist_ok=True)
+    _write_targets(home / "targets" / "scrape.yml", scrape or {})
+    _write_targets(home / "targets" / "flashmm.yml", {"flashmm": flashmm} if flashmm else {})
+    _write_targets(home / "targets" / "alertmanager.yml", {"alertmanager": alertmanager} if alertmanager else {})
     with _server(program, home) as server:
         yield server
 
@@ -61,10 +69,7 @@ def _server(program: Path, home: Path) -> Server:
     )
 
 
-def _write_targets(folder: Path, scrape: Mapping[str, str], alertmanager: str | None) -> None:
+def _write_targets(path: Path, addresses: Mapping[str, str]) -> None:
     """File discovery, as deployed; JSON is the YAML that needs no library."""
-    folder.mkdir(exist_ok=True)
-    jobs = [{"targets": [address], "labels": {"job": job}} for job, address in scrape.items()]
-    (folder / "scrape.yml").write_text(json.dumps(jobs))
-    managers = [{"targets": [alertmanager]}] if alertmanager else []
-    (folder / "alertmanager.yml").write_text(json.dumps(managers))
+    jobs = [{"targets": [address], "labels": {"job": job}} for job, address in addresses.items()]
+    path.write_text(json.dumps(jobs))

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tests.integration.stack.telemetry import (
 from tests.parts import (
     Server,
     find,
+    require,
     running_alertmanager,
     running_collector,
     running_loki,
@@ -36,6 +38,25 @@ from tests.parts import (
 from tests.parts.sink import running_sink
 
 pytestmark = pytest.mark.real
+
+
+@contextmanager
+def _guarded_metrics(token: str) -> Generator[str]:
+    """An HTTP server with one gauge for whoever shows the token; its host:port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers["Authorization"] == f"Bearer {token}"
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            if known:
+                self.wfile.write(b"flashmm_answer 42\n")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @contextmanager
@@ -155,6 +176,15 @@ def test_prometheus_scrapes_the_stack_itself(tmp_path: Path, stack: Stack) -> No
         assert eventually(lambda: prometheus(server, 'loki_build_info{job="loki"}'))
 
 
+def test_prometheus_scrapes_flashmm_with_its_token(tmp_path: Path) -> None:
+    """/metrics of flashmm asks for the token, and Prometheus has it."""
+    with ExitStack() as running:
+        address = running.enter_context(_guarded_metrics("secret"))
+        server = running.enter_context(running_prometheus(tmp_path, flashmm=address, token="secret"))
+        (series,) = eventually(lambda: prometheus(server, 'flashmm_answer{job="flashmm"}'))
+    assert series["value"][1] == "42"
+
+
 def test_alertmanager_notifies_flashmm_with_its_token(tmp_path: Path) -> None:
     """An alert reaches the webhook, authorised, in one group with its bot."""
     received: list[tuple[str, bytes]] = []
@@ -181,3 +211,12 @@ def test_a_trace_is_found_in_tempo(tmp_path: Path) -> None:
             bot.send(traces(span("order", trace_id)))
             found = eventually(lambda: tempo_trace(tempo, trace_id))
     assert "order" in json.dumps(found)
+
+
+def test_the_stores_own_health_checks_tell_up_from_down(stack: Stack) -> None:
+    """What compose asks of Loki's image succeeds while it runs, and fails where nothing listens."""
+    program = require("loki")
+    up = subprocess.run([program, "-health", f"-health.url={stack.loki.ready_url}"], check=False, timeout=30)
+    down = subprocess.run([program, "-health", "-health.url=http://127.0.0.1:9/ready"], check=False, timeout=30)
+    assert up.returncode == 0
+    assert down.returncode != 0

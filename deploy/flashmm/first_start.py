@@ -1,0 +1,58 @@
+"""Makes the secrets of a stack where there are none yet, and flashmm's configuration with them.
+
+    python first_start.py /run/flashmm
+
+What exists is left as it is, so that it may run before every start. To change a secret, delete its file.
+"""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+SECRETS = ("api-token", "grafana-admin-password", "otlp-token")
+_CONFIGURATION = """\
+# Written at each start from the tokens beside it.
+data_dir = "/data"
+
+[http]
+host = "0.0.0.0"
+token = "{api_token}"
+allowed_hosts = ["flashmm"]
+
+[receiver]
+grpc_bind = "0.0.0.0:4317"
+http_bind = "0.0.0.0:4318"
+token = "{otlp_token}"
+"""
+
+
+def main(folder: Path) -> None:
+    """Fill the folder. Says what it made, never what is in it."""
+    made = [name for name in SECRETS if _make(folder / name)]
+    tokens = {name: (folder / name).read_text() for name in SECRETS}
+    text = _CONFIGURATION.format(api_token=tokens["api-token"], otlp_token=tokens["otlp-token"])
+    _replace(folder / "flashmm.toml", text)
+    print(f"made {', '.join(made) or 'nothing: all there'} in {folder}")  # noqa: T201 (a program's own output)
+
+
+def _make(path: Path) -> bool:
+    """A new secret, readable by the services that the folder is mounted into; False where there is one."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.write_text(text)
+    new.chmod(0o444)
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
