@@ -139,7 +139,7 @@ class Market:
         """A new order. price: None for a market order.
 
         received_ns: when the tick that it answers arrived; the last book's if not given, and now if that is older
-        than the staleness limit. The stage `receive` ends when that book was told, `decide` at Order.decided().
+        than the staleness limit. The stage `receive` ends when that book was told, and is left out for another tick.
         """
         try:
             return self._order(self._scope, side, price, quantity, client_order_id, received_ns)
@@ -297,8 +297,8 @@ class Market:
             raise Misuse(MisuseReason.BAD_QUANTITY, f"an order of {quantity!r}")
         tick_ns = self._tick_ns(received_ns, now_ns)
         order = Order(scope, side, price_atto, quantity_atto, order_id, tick_ns or now_ns, now_ns)
-        if tick_ns is not None:
-            order.received(self._handled_ns if tick_ns == self._received_ns else tick_ns)
+        if tick_ns is not None and tick_ns == self._received_ns:
+            order.received(self._handled_ns)
         return order
 
     def _tick_ns(self, received_ns: int | None, now_ns: int) -> int | None:

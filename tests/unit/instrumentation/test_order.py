@@ -2,14 +2,11 @@
 
 import pytest
 
-from flashmm_instrumentation import BUY, MAKER, Market
+from flashmm_instrumentation import BUY, MAKER, Market, Misuse
 from flashmm_instrumentation.testing import Capture, capture
 
-
-def bound(captured: Capture) -> Market:
-    return captured.bot.market(
-        "sim", "BTCUSDT", tick="0.1", lot="0.001", base="BTC", quote="USDT", stale_after_ms=1_000
-    )
+from .conftest import bind as bound
+from .conftest import counts
 
 
 def test_an_order_is_one_trace_with_its_stages() -> None:
@@ -66,3 +63,120 @@ def test_an_unknown_side_is_counted_and_the_bot_goes_on(side: object) -> None:
         assert captured.events("flashmm.order") == []
         points = list(captured.metrics()["flashmm.misuse"].data.data_points)
         assert [(point.attributes, point.value) for point in points] == [({"flashmm.reason": "unknown_side"}, 1)]
+
+
+def states(captured: Capture) -> list[object]:
+    return [event.body["state"] for event in captured.events("flashmm.order")]
+
+
+def outcomes(captured: Capture) -> list[tuple[object, str]]:
+    roots = [span for span in captured.spans() if span.name == "order"]
+    return [(span.attributes["flashmm.order.outcome"], span.status) for span in roots]
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "outcome"),
+    [
+        (lambda order: order.rejected("post_only"), "rejected", ("rejected", "ERROR")),
+        (lambda order: order.timed_out(), "unknown", ("unknown", "ERROR")),
+        (lambda order: order.expired("ioc"), "expired", ("expired", "ERROR")),
+        (lambda order: order.acked(), "acked", ("acked", "UNSET")),
+    ],
+)
+def test_each_end_of_a_placement(captured: Capture, market: Market, end, state: str, outcome: object) -> None:
+    """The root ends with its outcome, the counter counts it once."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    end(order)
+    assert states(captured) == ["pending", state]
+    assert outcomes(captured) == [outcome]
+    assert counts(captured, "flashmm.orders", "flashmm.order.outcome") == {outcome[0]: 1}
+    assert order.state == state
+
+
+def test_an_acknowledgement_after_the_time_out(captured: Capture, market: Market) -> None:
+    """The order lives after all; its placement stays what it was, and its lifetime counts from there."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.timed_out()
+    captured.clock.advance(seconds=1)
+    order.acked()
+    captured.clock.advance(seconds=2)
+    order.cancelled()
+    assert states(captured) == ["pending", "unknown", "acked", "cancelled"]
+    assert outcomes(captured) == [("unknown", "ERROR")]
+    point = next(iter(captured.metrics()["flashmm.order.lifetime"].data.data_points))
+    assert point.sum == 2
+
+
+def test_a_fill_that_overtakes_the_acknowledgement(captured: Capture, market: Market) -> None:
+    """The fill proves the placement; the late acknowledgement is reported and undoes nothing."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.filled("f-1", "100.1", 1, 0, "USDT", MAKER)
+    order.acked(exchange_order_id="x-1")
+    assert states(captured) == ["pending", "filled", "acked"]
+    assert outcomes(captured) == [("acked", "UNSET")]
+    assert order.state == "filled"
+    assert "flashmm.misuse" not in captured.metrics()
+
+
+def test_later_life_is_linked_traces(captured: Capture, market: Market) -> None:
+    """Amend, fill and cancel are traces of their own with the order's id; a cancel lasts from its request."""
+    order = market.order(BUY, "100.1", 2, "a-1")
+    order.acked()
+    begin_ns = captured.clock.now_ns()
+    captured.clock.advance(ms=10)
+    order.replaced("100.2", 3, requested_ns=begin_ns)
+    order.cancel_requested("requote")
+    captured.clock.advance(ms=4)
+    order.cancelled("requote")
+    spans = {span.name: span for span in captured.spans()}
+    root = spans["order"]
+    for name, ms in (("amend", 10), ("cancel", 4)):
+        span = spans[name]
+        assert span.links == ((root.trace_id, root.span_id),)
+        assert span.trace_id != root.trace_id
+        assert span.attributes["flashmm.order.id"] == "a-1"
+        assert span.end_ns - span.start_ns == ms * 1_000_000
+    replaced = captured.events("flashmm.order")[2].body
+    assert (replaced["price"], replaced["quantity"]) == ("100.2", "3")
+
+
+def test_what_cannot_follow_is_reported_and_counted(captured: Capture, market: Market) -> None:
+    """A cancel after a rejection, an overfill and a late stage still tell what happened."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.rejected("no")
+    order.signed()
+    order.cancelled()
+    order.filled("f-1", "100.1", 2, 0, "USDT", MAKER)
+    assert states(captured) == ["pending", "rejected", "cancelled", "filled"]
+    assert counts(captured, "flashmm.misuse") == {"illegal_transition": 2, "late_stage": 1, "overfilled": 1}
+
+
+def test_an_order_without_a_tick_begins_now(captured: Capture, market: Market) -> None:
+    """Where the last book is older than the staleness limit, the order answers no tick."""
+    market.book(100, 1, 101, 1)
+    captured.clock.advance(seconds=2)
+    order = market.order(BUY, None, 1, "a-1")
+    captured.clock.advance(ms=3)
+    order.decided()
+    order.acked()
+    spans = {span.name: span for span in captured.spans()}
+    assert "receive" not in spans
+    assert spans["order"].end_ns - spans["order"].start_ns == 3_000_000
+    assert "price" not in captured.events("flashmm.order")[0].body
+
+
+def test_marks_that_run_backwards_are_held(captured: Capture, market: Market) -> None:
+    """A stage never has a negative duration, whatever times it is told."""
+    now_ns = captured.clock.now_ns()
+    order = market.order(BUY, "100.1", 1, "a-1", now_ns - 5)
+    order.decided(now_ns + 10)
+    order.signed(now_ns + 4)
+    order.acked(at_ns=now_ns + 2)
+    spans = {span.name: (span.start_ns - now_ns, span.end_ns - now_ns) for span in captured.spans()}
+    assert spans == {"decide": (-5, 10), "sign": (10, 10), "ack": (10, 10), "order": (-5, 10)}
+
+
+def test_a_bad_fill_is_refused(market: Market) -> None:
+    """An execution of nothing is a mistake."""
+    with pytest.raises(Misuse, match="bad_quantity"):
+        market.order(BUY, "100.1", 1, "a-1").filled("f", "100.1", 0, 0, "USDT", MAKER)

@@ -1,0 +1,214 @@
+"""Markets: what is told of the book, and what the samples say."""
+
+import math
+from decimal import Decimal
+
+import pytest
+
+from flashmm_instrumentation import SELL, Market, Misuse, NotADecimal
+from flashmm_instrumentation.testing import START_NS, Capture
+
+from .conftest import bind, counts
+
+MS = 1_000_000
+
+
+def test_a_second_is_sampled_whole(market: Market, captured: Capture) -> None:
+    """The sample of a second with a book, quotes, a trade and a fill, field by field."""
+    clock = captured.clock
+    market.book("100.1", 2, "100.3", 2)
+    market.trade("100.3", "0.7", SELL, START_NS + 1_270 * MS)
+    clock.advance(ms=500)
+    market.quoting("100.1", 1, "100.3", 1)
+    market.order("buy", "100.1", 1, "o-1").filled("f-1", "100.1", "0.5", "-0.01", "USDT", "maker")
+    captured.tick()
+    event = captured.events("flashmm.spread.sample")[0]
+    assert event.time_ns == START_NS + 1_000 * MS
+    assert event.body == {
+        "venue": "sim",
+        "symbol": "BTCUSDT",
+        "start_ns": START_NS,
+        "duration_ns": 1_000 * MS,
+        "valid_ns": 1_000 * MS,
+        "quoting_ns": 500 * MS,
+        "two_sided_ns": 500 * MS,
+        "at_best_ns": 500 * MS,
+        "one_tick_ns": 0,
+        "unknown_ns": 0,
+        "paired_ns": 500 * MS,
+        "crossed_ns": 0,
+        "stale_ns": 0,
+        "one_sided_ns": 0,
+        "own_spread_integral": "100000000",
+        "market_spread_integral": "100000000",
+        "total_spread_integral": "100000000",
+        "mid_integral": "50100000000",
+        "market_spread_integral_valid": "200000000",
+        "mid_integral_known": "100200000000",
+        "total_spread_integral_valid": "200000000",
+        "mid_integral_valid": "100200000000",
+        "own_spread_integral_two_sided": "100000000",
+        "mid_integral_two_sided": "50100000000",
+        "bid": "100.1",
+        "ask": "100.3",
+        "own_bid": "100.1",
+        "own_ask": "100.3",
+        "own_volume": "0.5",
+        "market_volume": "0.7",
+        "trades": 1,
+        "updates": 1,
+        "reordered": 0,
+    }
+    for name, value in (("quote.spread", 0.2 / 100.2), ("market.spread", 0.2 / 100.2), ("quote.uptime", 0.5)):
+        found = counts(captured, f"flashmm.{name}", "flashmm.symbol")["BTCUSDT"]
+        assert math.isclose(found, value, rel_tol=1e-12)
+    assert counts(captured, "flashmm.clock.offset", "flashmm.venue") == {"sim": 1.27}
+
+
+def test_levels_reveal_the_market_behind_us(captured: Capture) -> None:
+    """With more levels, the market without our whole best level is the next one."""
+    market = bind(captured, depth_notional=250)
+    market.depth([("100.2", 1), ("100.1", 2)], [("100.3", 1), ("100.5", 5)])
+    market.quoting_levels([("100.2", 1)], [("100.3", 1), ("100.6", 1)])
+    captured.tick(seconds=2)
+    body = captured.events("flashmm.spread.sample")[0].body
+    assert Decimal(str(body["market_spread_integral"])) == Decimal("0.4") * 10**9
+    assert Decimal(str(body["own_spread_integral"])) == Decimal("0.1") * 10**9
+    assert (body["depth_ns"], body["depth_notional"]) == (10**9, "250")
+    assert Decimal(str(body["depth_spread_integral"])) == Decimal("0.4") * 10**9
+
+
+def test_an_inverse_contract_reaches_its_notional_in_contracts(captured: Capture) -> None:
+    """A contract worth 100 quote units counts 100, whatever its price; it settles in the base currency."""
+    market = bind(captured, inverse=True, multiplier=100, lot=1, depth_notional=250)
+    market.depth([(100, 2), (99, 1)], [(101, 3)])
+    market.order("buy", 100, 2, "o-1").filled("f-1", 100, 2, "0.0001", "BTC", "maker")
+    captured.tick(seconds=2)
+    body = captured.events("flashmm.spread.sample")[0].body
+    assert Decimal(str(body["depth_spread_integral"])) == 2 * 10**9
+    assert counts(captured, "flashmm.fill.notional", "flashmm.currency") == {"USDT": 200}
+    assert captured.events("flashmm.instrument")[0].body["settle"] == "BTC"
+
+
+def test_reordered_books_are_refused_and_said(market: Market, captured: Capture) -> None:
+    """A book older than the last changes nothing but the count."""
+    begin_ns = captured.clock.now_ns()
+    captured.clock.advance(ms=100)
+    market.book(100, 1, 101, 1, begin_ns + 50 * MS)
+    market.book(90, 1, 91, 1, begin_ns + 40 * MS)
+    captured.tick(seconds=2)
+    body = captured.events("flashmm.spread.sample")[0].body
+    assert (body["bid"], body["updates"], body["reordered"]) == ("100", 1, 1)
+
+
+def test_a_switchback_ends_the_sample(market: Market, captured: Capture) -> None:
+    """Two arms never share a sample."""
+    market.assignment("exp", "a-1", "on", planned_end_ns=START_NS + 10**9)
+    market.book(100, 1, 101, 1)
+    captured.clock.advance(ms=300)
+    market.assignment("exp", "a-2", "off")
+    captured.tick(seconds=1)
+    samples = [event.body for event in captured.events("flashmm.spread.sample")]
+    assert [(body["assignment_id"], body["duration_ns"]) for body in samples] == [
+        ("a-1", 300 * MS),
+        ("a-2", 700 * MS),
+    ]
+    assert captured.events("flashmm.assignment")[1].body == {
+        "venue": "sim",
+        "symbol": "BTCUSDT",
+        "experiment": "exp",
+        "assignment_id": "a-2",
+        "arm": "off",
+        "start_ns": START_NS + 300 * MS,
+    }
+
+
+def test_holdings(market: Market, captured: Capture) -> None:
+    """Inventory is gauges; positions and funding are events in the settlement currency."""
+    market.inventory(-2, 5)
+    market.position("-2", average_price="100.5", balance="1000.25", exchange_ns=7)
+    market.funding("-0.12", rate="0.0001", position=-2)
+    assert counts(captured, "flashmm.inventory.position", "flashmm.symbol") == {"BTCUSDT": -2}
+    assert counts(captured, "flashmm.inventory.utilization", "flashmm.symbol") == {"BTCUSDT": 0.4}
+    assert captured.events("flashmm.position")[0].body == {
+        "venue": "sim",
+        "symbol": "BTCUSDT",
+        "quantity": "-2",
+        "average_price": "100.5",
+        "balance": "1000.25",
+        "currency": "USDT",
+        "exchange_time_ns": 7,
+    }
+    assert captured.events("flashmm.funding")[0].body["amount"] == "-0.12"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"tick": 0},
+        {"lot": "x"},
+        {"multiplier": -1},
+        {"base": ""},
+        {"stale_after_ms": 0},
+        {"depth_notional": 0},
+    ],
+)
+def test_wrong_terms_are_an_error_at_once(captured: Capture, terms: dict[str, object]) -> None:
+    """Binding is where an author learns of it."""
+    with pytest.raises(ValueError, match=r".+"):
+        bind(captured, **terms)
+
+
+def test_binding_twice_gives_the_same_market(captured: Capture) -> None:
+    """One market, one stream of samples."""
+    assert bind(captured) is bind(captured)
+    assert len(captured.events("flashmm.instrument")) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda market: market.book(100, None, 101, 1), "half_a_level"),
+        (lambda market: market.book(100, -1, 101, 1), "bad_quantity"),
+        (lambda market: market.depth([(100, 1), (100.5, 1)], []), "unsorted_levels"),
+        (lambda market: market.assignment("e", "a", "maybe"), "bad_arm"),
+        (lambda market: market.inventory(1, 0), "bad_limit"),
+        (lambda market: market.order("buy", 100, 0, "o"), "bad_quantity"),
+        (lambda market: market.trade(100, 1, "up"), "unknown_side"),
+    ],
+)
+def test_nonsense_is_refused(market: Market, call, reason: str) -> None:
+    """Each mistake has its name."""
+    with pytest.raises(Misuse, match=reason):
+        call(market)
+
+
+def test_a_price_that_is_no_number_is_counted(lenient_market: Market, lenient: Capture) -> None:
+    """It reaches the log once, and the bot never; under test it is raised."""
+    lenient_market.book("cheap", 1, 101, 1)
+    lenient_market.book("dear", 1, 101, 1)
+    assert counts(lenient, "flashmm.misuse") == {"bad_value": 2}
+
+
+def test_strict_raises_what_is_no_number(market: Market) -> None:
+    """Under test a bad price is an error."""
+    with pytest.raises(NotADecimal):
+        market.book("cheap", 1, 101, 1)
+
+
+def test_doubtful_values_are_taken_and_counted(market: Market, captured: Capture) -> None:
+    """A price off its tick, a quantity off its lot and a time ahead of the clock are used, and said."""
+    market.book("100.15", "0.0001", 101, 1, captured.clock.now_ns() + 5_000 * MS)
+    captured.tick(seconds=2)
+    assert counts(captured, "flashmm.misuse") == {"price_off_tick": 1, "quantity_off_lot": 1, "future_time": 1}
+    body = captured.events("flashmm.spread.sample")[0].body
+    assert (body["bid"], body["valid_ns"]) == ("100.15", 10**9)
+
+
+def test_late_changes_are_counted(market: Market, captured: Capture) -> None:
+    """What is told after its second was closed takes effect at the next one's begin."""
+    captured.tick(seconds=2)
+    market.quoting(100, 1, 101, 1, START_NS + 100)
+    captured.tick()
+    assert counts(captured, "flashmm.misuse") == {"late_update": 1}
+    assert captured.events("flashmm.spread.sample")[1].body["quoting_ns"] == 10**9
