@@ -5,6 +5,7 @@ import os
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -16,9 +17,10 @@ from flashmm_instrumentation._clock import AnchoredClock, Clock
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._exporters import Exporters
 from flashmm_instrumentation._extras import Extras
+from flashmm_instrumentation._flow import Flow, flow_from_environment
 from flashmm_instrumentation._identity import Identity
 from flashmm_instrumentation._ids import uuid7
-from flashmm_instrumentation._pipeline import Flow, Pipeline
+from flashmm_instrumentation._pipeline import Pipeline
 from flashmm_instrumentation._runfile import exchange_run
 from flashmm_instrumentation._streams import EventStreams
 
@@ -30,7 +32,7 @@ class Parts:
     make_exporters: Callable[[], Exporters]
     clock: Clock = field(default_factory=AnchoredClock)
     random: Random = field(default_factory=SystemRandom)
-    flow: Flow = field(default_factory=Flow)
+    flow: Flow = field(default_factory=flow_from_environment)
     ids: IdGenerator | None = None
     strict: bool = False
 
@@ -45,7 +47,8 @@ def assemble(identity: Identity, parts: Parts, extras: Extras, state_dir: Path |
     extras.attach(pipeline)
     previous = _previous_run(state_dir, identity, run)
     bot = Bot(core, pipeline, run, previous, on_close=extras.detach, ticking=parts.flow.threaded)
-    _at_exit_and_fork(bot, pipeline, identity, parts, extras)
+    bot.at_fork = partial(_begin_anew, bot, pipeline, identity, parts, extras)
+    _at_exit_and_fork(weakref.ref(bot))
     return bot
 
 
@@ -59,21 +62,22 @@ def _previous_run(state_dir: Path | None, identity: Identity, run: str) -> str |
         return None
 
 
-def _at_exit_and_fork(bot: Bot, pipeline: Pipeline, identity: Identity, parts: Parts, extras: Extras) -> None:
-    watched = weakref.ref(bot)
+def _begin_anew(bot: Bot, pipeline: Pipeline, identity: Identity, parts: Parts, extras: Extras) -> None:
+    run = uuid7(parts.clock.now_ns(), parts.random)
+    pipeline.restart_in_child(identity.resource(run, forked=True))
+    extras.attach_meters(pipeline)
+    bot.restart_in_child(run)
 
+
+def _at_exit_and_fork(watched: weakref.ref[Bot]) -> None:
+    # Neither hook can be taken back, so they hold the bot weakly.
     def close() -> None:
-        if (alive := watched()) is not None:
-            alive.close()
+        if (bot := watched()) is not None:
+            bot.close()
 
     def begin_anew() -> None:
-        alive = watched()
-        if alive is None or alive.closed:
-            return
-        run = uuid7(parts.clock.now_ns(), parts.random)
-        pipeline.restart_in_child(identity.resource(run, forked=True))
-        extras.attach_meters(pipeline)
-        alive.restart_in_child(run)
+        if (bot := watched()) is not None and not bot.closed:
+            bot.at_fork()
 
     atexit.register(close)
     os.register_at_fork(after_in_child=begin_anew)

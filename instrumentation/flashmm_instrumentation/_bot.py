@@ -46,6 +46,7 @@ class Bot:
         self._models: dict[tuple[str, str], Model] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self.at_fork: Callable[[], None] = _nothing
         core.streams.open(core.clock.now_ns(), previous_run)
         self._ticker = Every("ticker", self._until_tick_s, self.tick) if ticking else None
 
@@ -213,6 +214,7 @@ class Bot:
         """After a fork: the child is a run of its own; its markets wait for their first book."""
         previous, self._run = self._run, run
         self._lock = threading.Lock()
+        self.boundary.restart_in_child()
         self._core.instruments = self._pipeline.instruments
         self._core.streams.restart_in_child()
         for market in self._markets.values():
@@ -228,3 +230,7 @@ class Bot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nothing() -> None:
+    return

@@ -63,6 +63,10 @@ class Boundary:
             if self._first("error", where):
                 logger.error("telemetry failed in %s (logged once)", where, exc_info=error)
 
+    def restart_in_child(self) -> None:
+        """After a fork: another thread may have held the lock."""
+        self._lock = threading.Lock()
+
     def _first(self, reason: str, where: str) -> bool:
         with self._lock:
             if (reason, where) in self._seen or len(self._seen) >= _ONCE_LIMIT:

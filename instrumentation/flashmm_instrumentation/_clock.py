@@ -1,6 +1,5 @@
 """UTC nanoseconds that run at the monotonic clock's pace and follow the wall clock slowly."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -24,7 +23,7 @@ class AnchoredClock:
     suspended machine, an operator): it is followed at once, backwards too.
     """
 
-    __slots__ = ("_anchor", "_lock", "_monotonic_ns", "_wall_ns")
+    __slots__ = ("_anchor", "_monotonic_ns", "_wall_ns")
 
     def __init__(
         self,
@@ -33,7 +32,6 @@ class AnchoredClock:
     ) -> None:
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
-        self._lock = threading.Lock()
         self._anchor = (wall_ns(), monotonic_ns(), 0)
 
     def now_ns(self) -> int:
@@ -45,13 +43,12 @@ class AnchoredClock:
         return _carried_on(anchor, monotonic_ns)
 
     def _reanchored(self) -> int:
-        with self._lock:
-            monotonic_ns, wall_ns = self._monotonic_ns(), self._wall_ns()
-            now_ns = _carried_on(self._anchor, monotonic_ns)
-            if abs(wall_ns - now_ns) > _STEP_NS:
-                now_ns = wall_ns
-            self._anchor = (now_ns, monotonic_ns, wall_ns - now_ns)
-            return now_ns
+        monotonic_ns, wall_ns = self._monotonic_ns(), self._wall_ns()
+        now_ns = _carried_on(self._anchor, monotonic_ns)
+        if abs(wall_ns - now_ns) > _STEP_NS:
+            now_ns = wall_ns
+        self._anchor = (now_ns, monotonic_ns, wall_ns - now_ns)
+        return now_ns
 
 
 def _carried_on(anchor: tuple[int, int, int], monotonic_ns: int) -> int:

@@ -1,10 +1,8 @@
 """The stock SDK's providers around our pumps: everything that must be made anew when a process forks."""
 
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
@@ -18,6 +16,7 @@ from opentelemetry.trace import Tracer
 from flashmm_instrumentation._boundary import Boundary
 from flashmm_instrumentation._every import Every
 from flashmm_instrumentation._exporters import Exporters
+from flashmm_instrumentation._flow import Flow, env_number
 from flashmm_instrumentation._instruments import Instruments
 from flashmm_instrumentation._pump import Pump, PumpLimits
 from flashmm_instrumentation._sinks import (
@@ -26,6 +25,7 @@ from flashmm_instrumentation._sinks import (
     EventSink,
     PumpedLogs,
     PumpedSpans,
+    delivered,
     log_sink,
     span_sink,
 )
@@ -35,16 +35,6 @@ from flashmm_instrumentation.semconv.attributes import DropReason
 T = TypeVar("T")
 
 _METRIC_INTERVAL_MS: Final = 1_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """How records leave. threaded: False for tests, where flush() alone moves them."""
-
-    events: PumpLimits = field(default_factory=PumpLimits)
-    spans: PumpLimits = field(default_factory=lambda: PumpLimits(gather_s=0.2))
-    logs: PumpLimits = field(default_factory=lambda: PumpLimits(capacity=8_192, gather_s=0.2))
-    threaded: bool = True
 
 
 class Pipeline:
@@ -74,13 +64,13 @@ class Pipeline:
         self.logger_provider.add_log_record_processor(PumpedLogs(self._logs))
         self.tracer: Final[Tracer] = self.tracer_provider.get_tracer(SCOPE.name, SCOPE.version)
         self._meter(resource)
-        interval_s = _env_number("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS) / 1e3
+        interval_s = env_number("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS) / 1e3
         self._collector = Every("metrics", lambda: interval_s, self.collect) if flow.threaded else None
 
     def _meter(self, resource: Resource) -> None:
         readers: list[CollectedReader] = []
         if self._exporters.metrics is not None:
-            timeout_ms = _env_number("OTEL_METRIC_EXPORT_TIMEOUT", 10_000)
+            timeout_ms = env_number("OTEL_METRIC_EXPORT_TIMEOUT", 10_000)
             readers.append(CollectedReader(self._exporters.metrics, self._boundary, timeout_ms))
         self._readers = readers
         self.meter_provider = MeterProvider(readers, resource, shutdown_on_exit=False, views=_views())
@@ -131,7 +121,7 @@ class Pipeline:
     def collect(self) -> None:
         """Export the metrics as they are."""
         for reader in self._readers:
-            reader.collect()
+            delivered(self._boundary, lambda reader=reader: reader.collect() is None)
 
     def flush(self, timeout_s: float) -> bool:
         """Export everything that was recorded; True if all of it was taken within timeout_s."""
@@ -151,12 +141,16 @@ class Pipeline:
             self.collect()
         for pump in (self.events, self._spans, self._logs):
             pump.close(max(0.01, deadline_s - time.monotonic()))
-        self.meter_provider.shutdown(max(10.0, 1e3 * (deadline_s - time.monotonic())))
+        delivered(self._boundary, self._shut_down)
+
+    def _shut_down(self) -> bool:
+        self.meter_provider.shutdown()
         self.tracer_provider.shutdown()
         self.logger_provider.shutdown()
         for exporter in (self._exporters.events, self._exporters.traces, self._exporters.logs):
             if exporter is not None:
                 exporter.shutdown()
+        return True
 
 
 def _nowhere(_batch: Sequence[object]) -> bool:
@@ -168,12 +162,3 @@ def _views() -> list[View]:
     if wanted.strip().lower() == "explicit_bucket_histogram":
         return []
     return [View(instrument_type=Histogram, aggregation=ExponentialBucketHistogramAggregation())]
-
-
-def _env_number(name: str, default: float) -> float:
-    text = os.environ.get(name, "").strip()
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        return default
-    return value if math.isfinite(value) and value > 0 else default

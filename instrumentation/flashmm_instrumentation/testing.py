@@ -32,8 +32,8 @@ from flashmm_instrumentation._assembly import Parts, assemble
 from flashmm_instrumentation._bot import Bot
 from flashmm_instrumentation._exporters import Exporters
 from flashmm_instrumentation._extras import Extras, Wanted
+from flashmm_instrumentation._flow import Flow
 from flashmm_instrumentation._identity import Identity
-from flashmm_instrumentation._pipeline import Flow
 from flashmm_instrumentation.semconv import attributes as attr
 
 START_NS: Final = 1_700_000_000_000_000_000

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from flashmm_instrumentation import BUY, MAKER, Bot, setup
@@ -181,6 +182,32 @@ def test_a_forked_child_is_a_run_of_its_own_over_http(http_peer: HttpPeer, tmp_p
 def test_a_forked_child_is_a_run_of_its_own_over_grpc(grpc_peer: GrpcPeer, tmp_path: Path) -> None:
     """The same over gRPC, whose channels do not survive a fork."""
     forked(grpc_peer, "grpc", tmp_path)
+
+
+UNCLOSED = """
+import sys
+from flashmm_instrumentation import setup
+bot = setup("maker-1", "main", endpoint=sys.argv[1])
+bot.market("sim", "BTCUSDT", tick="0.1", lot="0.001", base="BTC", quote="USDT").book("100.1", 2, "100.3", 2)
+"""
+
+
+def test_the_interpreters_exit_closes_the_bot(grpc_peer: GrpcPeer) -> None:
+    """A bot that ends without close() loses nothing, its marks say so, and nothing is complained of."""
+    command = [sys.executable, "-W", "error", "-c", UNCLOSED, grpc_peer.endpoint]
+    ended = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert ended.stderr == ""
+    marks = [attributes(each.body.kvlist_value.values) for each in grpc_peer.received.events("flashmm.stream")]
+    assert {"mark": "close", "kind": "flashmm.spread.sample", "high_water": 1} in marks
+
+
+def test_nobody_listening_is_no_obstacle() -> None:
+    """With no peer at all the bot goes on, closes within its time, and counts what was lost."""
+    bot = quiet("http://127.0.0.1:9")
+    trade(bot)
+    begin_s = time.monotonic()
+    bot.close(timeout_s=0.5)
+    assert time.monotonic() - begin_s < 5
 
 
 def test_system_metrics_and_asyncio_report(grpc_peer: GrpcPeer) -> None:
