@@ -88,7 +88,7 @@ class Closed:
     troubles: dict[MisuseReason, int] = field(default_factory=dict[MisuseReason, int])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Book:
     at_ns: int
     received_ns: int
@@ -99,7 +99,7 @@ class _Book:
         into.enter_book(self.received_ns, self.bids, self.asks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Quotes:
     at_ns: int
     bids: Levels
@@ -109,7 +109,7 @@ class _Quotes:
         into.enter_quotes(self.bids, self.asks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Traded:
     at_ns: int
     market: int
@@ -120,7 +120,7 @@ class _Traded:
         into.enter_traded(self.market, self.own, self.trades)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reordered:
     at_ns: int
 
@@ -128,7 +128,7 @@ class _Reordered:
         into.enter_reordered()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Assignment:
     at_ns: int
     assignment_id: str | None

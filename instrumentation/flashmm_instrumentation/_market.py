@@ -271,7 +271,7 @@ class Market:
             accepted = scope.integrator.book(at_ns, bids, asks)
         if accepted:
             self._received_ns, self._handled_ns = at_ns, now_ns
-            scope.mid = text((bids[0][0] + asks[0][0]) * 5, 19) if bids and asks else None
+            scope.mid2 = bids[0][0] + asks[0][0] if bids and asks else None
 
     def _quoting(self, bids: Levels, asks: Levels, received_ns: int | None) -> None:
         at_ns = self._at_ns(received_ns)
@@ -325,7 +325,8 @@ class Market:
             if price is not quantity:
                 raise Misuse(MisuseReason.HALF_A_LEVEL, f"price {price!r} with quantity {quantity!r}")
             return EMPTY
-        return _held(((self._priced(price), self._sized(quantity)),))
+        priced, sized = self._priced(price), self._sized(quantity)
+        return ((priced, sized),) if sized else EMPTY
 
     def _levels(self, levels: Iterable[tuple[Number, Number]], *, sign: int) -> Levels:
         given = ((self._priced(price), self._sized(quantity)) for price, quantity, *_ in levels)
@@ -344,9 +345,14 @@ class Market:
         return sized
 
     def _on(self, grid: Grid, value: Number, reason: MisuseReason) -> int:
+        known = grid.known.get(value)
+        if known is not None:
+            return known
         scaled = grid.atto(value)
         if not grid.holds(scaled):
             self.boundary.note(reason, f"{self._scope.terms.symbol}: {value!r}")
+        elif scaled >= 0:
+            grid.remember(value, scaled)
         return scaled
 
     def _emit(self, kind: str, time_ns: int, **fields: str | int | None) -> None:

@@ -11,6 +11,7 @@ _SCALE: Final = 18
 _EXACT: Final = Context(prec=80)
 _LIMIT: Final = 10**20 * ATTO
 _FLOAT_SLACK: Final = 1e-6
+_KNOWN_LIMIT: Final = 4_096
 
 
 class NotADecimal(ValueError):
@@ -62,15 +63,19 @@ def amount_text(value: Number) -> str:
 
 
 class Grid:
-    """The multiples of a step (a tick or a lot)."""
+    """The multiples of a step (a tick or a lot).
 
-    __slots__ = ("_per_unit", "step")
+    known: recent values that are on it and not negative, so that a price told again costs one look-up.
+    """
+
+    __slots__ = ("_per_unit", "known", "step")
 
     def __init__(self, step: Number) -> None:
         self.step: Final = atto(step)
         if self.step <= 0:
             raise NotADecimal(f"a step must be positive, not {step!r}")
         self._per_unit = ATTO / self.step
+        self.known: Final[dict[Number, int]] = {}
 
     def atto(self, value: Number) -> int:
         """value in 10⁻¹⁸; a float within a millionth of a step of the grid is that grid point."""
@@ -83,3 +88,9 @@ class Grid:
     def holds(self, scaled: int) -> bool:
         """Whether scaled (in 10⁻¹⁸) is on the grid."""
         return scaled % self.step == 0
+
+    def remember(self, value: Number, scaled: int) -> None:
+        """Keep what value is, among the most recent 4,096 or so."""
+        if len(self.known) >= _KNOWN_LIMIT:
+            self.known.clear()
+        self.known[value] = scaled

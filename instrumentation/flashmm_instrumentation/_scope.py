@@ -7,15 +7,16 @@ from flashmm_instrumentation._core import Core, core_to_nowhere
 from flashmm_instrumentation._instrument import Instrument
 from flashmm_instrumentation._integrator import SpreadIntegrator
 from flashmm_instrumentation._labels import MarketLabels
+from flashmm_instrumentation._numbers import text
 
 
 class MarketScope:
     """The market as its orders see it.
 
-    mid: decimal string of the last book's mid, None where it had none. lock: held around the integrator.
+    mid2: twice the last book's mid in 10⁻¹⁸, None where it had none. lock: held around the integrator.
     """
 
-    __slots__ = ("core", "integrator", "labels", "lock", "mid", "terms")
+    __slots__ = ("core", "integrator", "labels", "lock", "mid2", "terms")
 
     def __init__(self, core: Core, terms: Instrument, labels: MarketLabels, integrator: SpreadIntegrator) -> None:
         self.core: Final = core
@@ -23,7 +24,12 @@ class MarketScope:
         self.labels: Final = labels
         self.integrator = integrator
         self.lock = threading.Lock()
-        self.mid: str | None = None
+        self.mid2: int | None = None
+
+    @property
+    def mid(self) -> str | None:
+        """The last book's mid on the wire."""
+        return None if self.mid2 is None else text(self.mid2 * 5, 19)
 
     def to_nowhere(self) -> "MarketScope":
         """The same market, whose telemetry goes nowhere."""
