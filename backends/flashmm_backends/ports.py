@@ -4,6 +4,7 @@ Errors (all carry data; `str()` says what to do)::
 
     BackendError
     ├── Unavailable      the backend cannot be reached or is full: try again later (retryable)
+    ├── BatchRefused     the batch cannot be stored as it is: sending it again will not help
     ├── QueryRefused     the query is not acceptable; `kind` is Prometheus's errorType
     └── NotFound         no such trace or order
 """
@@ -32,6 +33,17 @@ class Unavailable(BackendError):
 
     def __str__(self) -> str:
         return f"{self.what} is unavailable: {self.why}"
+
+
+@dataclass
+class BatchRefused(BackendError):
+    """The batch breaks a rule of the store. reason: a word for counters; nothing of the batch was kept."""
+
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"the batch cannot be stored ({self.reason}): {self.detail}"
 
 
 @dataclass
@@ -188,7 +200,10 @@ class Store(Protocol):
     """The write side."""
 
     async def append(self, batch: Batch) -> None:
-        """Return once the batch is durable. Raises Unavailable when full or failing; nothing is kept then."""
+        """Return once the batch is durable.
+
+        Raises Unavailable when full or failing, BatchRefused when it can never be stored; nothing is kept then.
+        """
         ...
 
     async def stream_seqs(self) -> Mapping[tuple[str, str], Sequence[tuple[int, int]]]:

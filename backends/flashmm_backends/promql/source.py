@@ -44,6 +44,7 @@ class Selection:
 
     Samples of series i are times_ms[offsets[i]:offsets[i+1]], strictly increasing, duplicates resolved; the same
     slice of values. Staleness markers are included, as Prometheus's stale NaN. histograms: by series index.
+    annotations: what a reader should know of the samples, e.g. that older ones were rolled up.
     """
 
     labels: Sequence[Labels]
@@ -51,6 +52,7 @@ class Selection:
     times_ms: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     histograms: Mapping[int, HistogramSamples] = field(default_factory=dict[int, HistogramSamples])
+    annotations: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,254 @@
+"""From the journal into tables: one thread writes to DuckDB, in a few large transactions.
+
+A row is durable before it comes here. An INSERT of one commit's events costs DuckDB milliseconds of CPU whatever
+their number, so they are put in once a second, or at once when somebody reads.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar, cast
+
+import duckdb
+import orjson
+
+from flashmm_backends.ledger._catalog import Catalog, RecentTable
+from flashmm_backends.ledger._database import (
+    Connection,
+    Database,
+    check_rows,
+    create_row_table,
+    insert_rows,
+    unavailable,
+)
+from flashmm_backends.ledger._rows import Row
+from flashmm_backends.ledger._settings import LedgerSettings
+from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._staging import RESOURCES, SERIES
+from flashmm_backends.ledger._tables import RESOURCE_COLUMNS, ROW_TABLES, SERIES_COLUMNS, Column
+from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.ports import Unavailable
+
+_log = logging.getLogger("flashmm.ledger")
+_T = TypeVar("_T")
+
+_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Rows by table, and the number of the last journal record that they come from."""
+
+    number: int
+    rows: dict[str, list[Row]]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+    def add(self, number: int, rows: dict[str, list[Row]]) -> None:
+        self.number = number
+        for table, each in rows.items():
+            self.rows.setdefault(table, []).extend(each)
+
+
+class Applier:
+    """Rows that wait, and the thread that owns DuckDB's writing connection."""
+
+    def __init__(
+        self,
+        settings: LedgerSettings,
+        database: Database,
+        catalog: Catalog,
+        metrics: LedgerMetrics,
+        clock: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._catalog = catalog
+        self._metrics = metrics
+        self._clock = clock
+        self._pending = _Pending(0, {})
+        self._applied = 0
+        self._hurry = False
+        self._failure: Unavailable | None = None
+        self._jobs: deque[tuple[Callable[[Connection], object], Future[object]]] = deque()
+        self._stopping = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="ledger-apply", daemon=True)
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows that are in the journal only."""
+        return len(self._pending)
+
+    def start(self) -> None:
+        """Begin to apply."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Apply what waits, if that works, then end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def add(self, number: int, rows: dict[str, list[Row]]) -> None:
+        """Take the rows of a durable journal record."""
+        if not rows:
+            return
+        with self._wake:
+            self._pending.add(number, rows)
+
+    def flush(self) -> None:
+        """Return once everything added so far is in tables. Raises Unavailable."""
+        with self._wake:
+            target = self._pending.number
+            if self._applied >= target:
+                return
+            self._hurry, self._failure = True, None
+            self._wake.notify_all()
+            self._wake.wait_for(lambda: self._applied >= target or self._failure or not self._thread.is_alive())
+            if self._applied < target:
+                raise self._failure or Unavailable("the ledger", "it is closed")
+
+    def run(self, job: Callable[[Connection], _T]) -> _T:
+        """Run a job in a transaction of its own on the writing thread; wait for its result."""
+        future: Future[object] = Future()
+        with self._wake:
+            if self._stopping:
+                raise Unavailable("the ledger", "it is shutting down")
+            self._jobs.append((job, future))
+            self._wake.notify_all()
+        return cast("_T", future.result())
+
+    def _run(self) -> None:
+        while self._step():
+            pass
+        with self._wake:
+            self._wake.notify_all()
+
+    def _step(self) -> bool:
+        with self._wake:
+            self._wake.wait_for(self._is_called, self._settings.apply_interval_s)
+            jobs, pending = list(self._jobs), self._pending
+            self._jobs.clear()
+            self._pending = _Pending(pending.number, {})
+            self._hurry = False
+            stopping = self._stopping
+        for job, future in jobs:
+            self._do(job, future)
+        healthy = not pending.rows or self._apply(pending)
+        if not healthy and not stopping:
+            self._rest()
+        return not stopping
+
+    def _is_called(self) -> bool:
+        return self._hurry or self._stopping or bool(self._jobs)
+
+    def _rest(self) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._stopping, _RETRY_S)
+
+    def _do(self, job: Callable[[Connection], object], future: "Future[object]") -> None:
+        try:
+            future.set_result(self._database.transact(job))
+        # The boundary of the thread: whoever asked for the job gets its error.
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+
+    def _apply(self, pending: _Pending) -> bool:
+        begun = time.monotonic()
+        try:
+            self._insert(pending)
+        except (duckdb.Error, OSError) as error:
+            self._put_back(pending, error)
+            return False
+        with self._wake:
+            self._applied, self._failure = pending.number, None
+            self._wake.notify_all()
+        self._metrics.apply_seconds.inc(time.monotonic() - begun)
+        return True
+
+    def _put_back(self, pending: _Pending, error: duckdb.Error | OSError) -> None:
+        self._metrics.failures.labels("apply").inc()
+        _log.error("rows stay in the journal until DuckDB takes them: %s", error)
+        self._database.heal(error)
+        with self._wake:
+            later = self._pending
+            self._pending = pending
+            if later.rows:
+                pending.add(later.number, later.rows)
+            self._failure = unavailable(error)
+            self._wake.notify_all()
+
+    def _insert(self, pending: _Pending) -> None:
+        tables = {name: self._target(name) for name in pending.rows if name in ROW_TABLES}
+        try:
+            grown = self._database.transact(lambda connection: self._write(connection, pending, tables))
+        except duckdb.DataError:
+            self._quarantine(pending)
+            grown = self._database.transact(lambda connection: self._write(connection, pending, tables))
+        self._catalog.change_tables(grown)
+
+    def _target(self, kind: str) -> RecentTable:
+        tables = self._catalog.snapshot.tables.get(kind, ())
+        if tables and not self._is_full(tables[-1]):
+            return tables[-1]
+        generation = self._catalog.next_id()
+        return RecentTable(kind, generation, 0, self._clock())
+
+    def _is_full(self, table: RecentTable) -> bool:
+        age_s = (self._clock() - table.opened_ns) / 1e9
+        return table.rows >= self._settings.row_seal_rows or age_s >= self._settings.row_seal_age_s
+
+    def _write(
+        self, connection: Connection, pending: _Pending, tables: Mapping[str, RecentTable]
+    ) -> list[RecentTable]:
+        grown: list[RecentTable] = []
+        for name, rows in pending.rows.items():
+            if name in tables:
+                grown.append(self._write_recent(connection, tables[name], rows))
+            elif rows:
+                insert_rows(connection, name, _FIXED[name], rows)
+        connection.execute(queries("store")["set_applied"], [pending.number])
+        return grown
+
+    def _write_recent(self, connection: Connection, table: RecentTable, rows: Sequence[Row]) -> RecentTable:
+        spec = ROW_TABLES[table.kind]
+        if table.rows == 0:
+            create_row_table(connection, spec, table.name)
+        if rows:
+            insert_rows(connection, table.name, spec.columns, rows)
+        return replace(table, rows=table.rows + len(rows))
+
+    def _quarantine(self, pending: _Pending) -> None:
+        """Take out rows that no table would ever take, and keep them in a file for a person to look at."""
+        for name, rows in pending.rows.items():
+            columns = _FIXED[name] if name in _FIXED else ROW_TABLES[name].columns
+            bad = list(_unfit(self._database.connection, columns, rows))
+            if bad:
+                pending.rows[name] = [row for row in rows if row not in bad]
+                self._metrics.quarantined.inc(len(bad))
+                _log.error("%d rows of %s do not fit their table: see quarantine.jsonl", len(bad), name)
+                with (self._catalog.directory / "quarantine.jsonl").open("ab") as file:
+                    file.writelines(orjson.dumps([name, row]) + b"\n" for row in bad)
+
+
+_FIXED: Final[Mapping[str, Sequence[Column]]] = {SERIES: SERIES_COLUMNS, RESOURCES: RESOURCE_COLUMNS}
+
+
+def _unfit(connection: Connection, columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[Row]:
+    try:
+        check_rows(connection, columns, rows)
+    except duckdb.DataError:
+        if len(rows) == 1:
+            yield rows[0]
+            return
+        half = len(rows) // 2
+        yield from _unfit(connection, columns, rows[:half])
+        yield from _unfit(connection, columns, rows[half:])

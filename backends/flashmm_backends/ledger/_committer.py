@@ -1,0 +1,228 @@
+"""Group commit: one thread makes everything durable that waits, then tells those who wait."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flashmm_backends.batch import Batch
+from flashmm_backends.ledger._journal import Entry, JournalFile, encode
+from flashmm_backends.ledger._settings import LedgerSettings
+from flashmm_backends.ledger._staging import Known, Staged, confirm, merged, stage, unstage
+from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.ports import BatchRefused, Unavailable
+
+_log = logging.getLogger("flashmm.ledger")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A batch and who waits for it."""
+
+    batch: Batch
+    points: int
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[None]"
+
+
+Published = Callable[[int, Entry], None]
+"""Called with a durable entry's number before its waiters are told."""
+
+
+def _nobody(_number: int, _entry: Entry) -> None:
+    return
+
+
+class Committer:
+    """The queue and the thread that drains it into the journal."""
+
+    def __init__(
+        self, settings: LedgerSettings, known: Known, metrics: LedgerMetrics, journal: JournalFile, number: int
+    ) -> None:
+        self._settings = settings
+        self._known = known
+        self._metrics = metrics
+        self._journal = journal
+        self._number = number
+        self._queue: deque[Waiting] = deque()
+        self._queued_points = 0
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._last_commit = 0.0
+        self._errands: deque[Callable[[], None]] = deque()
+        self._thread = threading.Thread(target=self._run, name="ledger-commit", daemon=True)
+        self.publish: Published = _nobody
+
+    @property
+    def number(self) -> int:
+        """Number of the last durable record."""
+        return self._number
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, then end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._journal.close()
+
+    async def append(self, batch: Batch) -> None:
+        """Return once the batch is durable. Raises Unavailable, BatchRefused."""
+        loop = asyncio.get_running_loop()
+        points = len(batch.points.series_id) + len(batch.histograms.series_id)
+        waiting = Waiting(batch, points, loop, loop.create_future())
+        with self._wake:
+            self._admit(waiting)
+            self._queue.append(waiting)
+            self._queued_points += points
+            self._wake.notify()
+        await waiting.future
+
+    def _admit(self, waiting: Waiting) -> None:
+        if self._stopping:
+            raise self._refusal("stopping", "it is shutting down")
+        if len(self._queue) >= self._settings.queue_batches_max:
+            raise self._refusal("queue_full", f"{len(self._queue)} batches are waiting to be stored")
+        if self._queue and self._queued_points + waiting.points > self._settings.queue_points_max:
+            raise self._refusal("queue_full", f"{self._queued_points} points are waiting to be stored")
+
+    def _refusal(self, reason: str, why: str) -> Unavailable:
+        self._metrics.refused.labels(reason).inc()
+        return Unavailable("the ledger", why)
+
+    def rotate(self, make: Callable[[], JournalFile]) -> None:
+        """Have the thread go on in another journal file, between two commits; waits for it. Raises OSError."""
+        done = threading.Event()
+        failure: list[OSError] = []
+
+        def errand() -> None:
+            try:
+                fresh, old = make(), self._journal
+                self._journal = fresh
+                old.close()
+            except OSError as error:
+                failure.append(error)
+            finally:
+                done.set()
+
+        with self._wake:
+            self._errands.append(errand)
+            self._wake.notify()
+        done.wait()
+        if failure:
+            raise failure[0]
+
+    def _run(self) -> None:
+        while True:
+            waiting = self._take()
+            if waiting is None:
+                return
+            if waiting:
+                self._commit(waiting)
+
+    def _take(self) -> list[Waiting] | None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._queue or self._errands or self._stopping)
+            if not self._stopping and not self._errands:
+                self._pace()
+            errands = list(self._errands)
+            self._errands.clear()
+        for errand in errands:
+            errand()
+        with self._wake:
+            if self._stopping and not self._queue:
+                return None
+            taken = list(self._queue)
+            self._queue.clear()
+            self._queued_points = 0
+            return taken
+
+    def _pace(self) -> None:
+        rest = self._last_commit + self._settings.commit_interval_s - time.monotonic()
+        if rest > 0:
+            self._wake.wait_for(lambda: self._stopping or self._errands, rest)
+
+    def _commit(self, waiting: Sequence[Waiting]) -> None:
+        begun = time.monotonic()
+        self._last_commit = begun
+        staged = self._stage(waiting)
+        if staged:
+            self._store(staged)
+        self._metrics.commit_seconds.observe(time.monotonic() - begun)
+        self._metrics.queue_depth.set(len(self._queue))
+
+    def _stage(self, waiting: Sequence[Waiting]) -> list[tuple[Waiting, Staged]]:
+        staged: list[tuple[Waiting, Staged]] = []
+        refused: list[tuple[Waiting, Exception]] = []
+        for each in waiting:
+            try:
+                staged.append((each, stage(each.batch, self._known)))
+            except BatchRefused as error:
+                self._metrics.refused.labels(error.reason).inc()
+                refused.append((each, error))
+            # The boundary of the commit thread: whatever a batch breaks on, the others are stored.
+            except Exception as error:  # noqa: BLE001
+                _log.exception("a batch could not be stored")
+                self._metrics.refused.labels("malformed").inc()
+                refused.append((each, BatchRefused("malformed", str(error))))
+        _tell(refused)
+        return staged
+
+    def _store(self, staged: Sequence[tuple[Waiting, Staged]]) -> None:
+        entry = merged([each for _, each in staged])
+        try:
+            self._journal.append(self._number + 1, encode(entry))
+        except OSError as error:
+            self._undo(staged, error)
+            return
+        self._number += 1
+        for _, each in staged:
+            confirm(each, self._known)
+        self._count(entry, sum(each.duplicates for _, each in staged))
+        self.publish(self._number, entry)
+        _tell([(waiting, None) for waiting, _ in staged])
+
+    def _undo(self, staged: Sequence[tuple[Waiting, Staged]], error: OSError) -> None:
+        for _, each in reversed(staged):
+            unstage(each, self._known)
+        self._metrics.refused.labels("journal").inc(len(staged))
+        _log.error("the journal could not be written, batches are refused until it can: %s", error)
+        _tell([(waiting, Unavailable("the ledger", str(error))) for waiting, _ in staged])
+
+    def _count(self, entry: Entry, duplicates: int) -> None:
+        if len(entry.points):
+            self._metrics.rows.labels("points").inc(len(entry.points))
+        if len(entry.histograms):
+            self._metrics.rows.labels("histograms").inc(len(entry.histograms))
+        for table, rows in entry.rows.items():
+            self._metrics.rows.labels(table).inc(len(rows))
+        if duplicates:
+            self._metrics.duplicates.inc(duplicates)
+
+
+def _tell(outcomes: Sequence[tuple[Waiting, Exception | None]]) -> None:
+    """Resolve futures, with one wake-up for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiting, Exception | None]]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].loop, []).append(outcome)
+    for loop, each in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, each)
+
+
+def _resolve(outcomes: Sequence[tuple[Waiting, Exception | None]]) -> None:
+    for waiting, error in outcomes:
+        if waiting.future.done():
+            continue
+        if error is None:
+            waiting.future.set_result(None)
+        else:
+            waiting.future.set_exception(error)

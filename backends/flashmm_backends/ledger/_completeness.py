@@ -1,0 +1,129 @@
+"""Completeness of a window: what arrived against what the sequence numbers and marks prove was emitted.
+
+Received are the events whose time is in the window. A number that is missing has no time, but bounds: it was given
+out after its neighbour below and before its neighbour above. A neighbour is the nearest event that arrived, or a
+stream mark: a mark with high-water h stands after number h, for all up to h were given out by then and none above.
+Below the first number stands the run's beginning (its `open` mark, else the time in its UUIDv7). A missing number
+counts as expected in every window that its bounds touch, so a completeness may be too low at a window's edges but
+never too high, except for what was lost after the last mark that arrived: of that nothing is known.
+"""
+
+import uuid
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from flashmm_backends.ledger._reading import View
+from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._streams import Streams
+from flashmm_backends.ledger._tables import EVENT_TABLES
+from flashmm_backends.ports import Completeness, Window
+from flashmm_instrumentation.semconv import events as kinds
+
+Gap = tuple[int, int]
+"""Missing numbers first … last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What bounds the gaps of one stream in time.
+
+    begin_ns: the run's beginning. event_ns: times of events beside gaps. marks: (high water, its earliest time,
+    its latest time), by high water.
+    """
+
+    begin_ns: int
+    event_ns: Mapping[int, int]
+    marks: Sequence[tuple[int, int, int]]
+
+
+def missing_in(window: Window, gaps: Sequence[Gap], anchors: Anchors) -> int:
+    """How many of the missing numbers may have been given out in the window."""
+    return sum(_missing_of_gap(window, gap, anchors) for gap in gaps)
+
+
+def _missing_of_gap(window: Window, gap: Gap, anchors: Anchors) -> int:
+    return sum(
+        last - first + 1
+        for first, last, low_ns, high_ns in _bounded(gap, anchors)
+        if min(low_ns, high_ns) < window.end_ns and max(low_ns, high_ns) >= window.start_ns
+    )
+
+
+def _bounded(gap: Gap, anchors: Anchors) -> Iterator[tuple[int, int, int, int]]:
+    """The gap cut at the marks inside it: (first, last, bounds in time)."""
+    first, last = gap
+    highs = [mark[0] for mark in anchors.marks]
+    inside = anchors.marks[bisect_left(highs, first) : bisect_left(highs, last)]
+    cuts = [high for high, _, _ in inside]
+    for a, b in zip([first, *(cut + 1 for cut in cuts)], [*cuts, last], strict=True):
+        low_ns = _low(a, gap, anchors, highs)
+        yield a, b, low_ns, _high(b, gap, anchors, highs, low_ns)
+
+
+def _low(number: int, gap: Gap, anchors: Anchors, highs: Sequence[int]) -> int:
+    bounds = [anchors.event_ns.get(gap[0] - 1, anchors.begin_ns)]
+    at = bisect_left(highs, number) - 1
+    if at >= 0:
+        bounds.append(anchors.marks[at][2])
+    return max(bounds)
+
+
+def _high(number: int, gap: Gap, anchors: Anchors, highs: Sequence[int], low_ns: int) -> int:
+    bounds = [anchors.event_ns[gap[1] + 1]] if gap[1] + 1 in anchors.event_ns else []
+    at = bisect_left(highs, number)
+    if at < len(highs):
+        bounds.append(anchors.marks[at][1])
+    # What stood above has left by retention: so did the gap.
+    return min(bounds, default=low_ns)
+
+
+def begin_of(run: str) -> int:
+    """The time in a UUIDv7, in nanoseconds; 0 for any other text."""
+    try:
+        parsed = uuid.UUID(run)
+    except ValueError:
+        return 0
+    return (parsed.int >> 80) * 1_000_000 if parsed.version == 7 else 0
+
+
+def completeness(view: View, streams: Streams, kind: str, window: Window) -> Completeness:
+    """Received and expected of all streams of a kind."""
+    table = EVENT_TABLES[kind]
+    sql = queries("rows")["count_events"].format(source=view.source(table, (window.start_ns, window.end_ns)))
+    ((received,),) = view.connection.execute(sql, [window.start_ns, window.end_ns]).fetchall()
+    gaps = streams.missing(kind)
+    if not gaps:
+        return Completeness(received, received)
+    anchors = _anchors(view, kind, gaps)
+    missing = sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
+    return Completeness(received, received + missing)
+
+
+def _anchors(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
+    event_ns = _event_times(view, kind, gaps)
+    marks = _marks(view, kind, list(gaps))
+    begins = _openings(view, list(gaps))
+    return {run: Anchors(begins.get(run, begin_of(run)), event_ns.get(run, {}), marks.get(run, ())) for run in gaps}
+
+
+def _event_times(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Mapping[int, int]]:
+    beside = [{"run": run, "seq": seq} for run, each in gaps.items() for a, b in each for seq in (a - 1, b + 1)]
+    sql = queries("rows")["event_times"].format(source=view.source(EVENT_TABLES[kind]))
+    found: dict[str, dict[int, int]] = {}
+    for run, seq, time_ns in view.connection.execute(sql, [beside]).fetchall():
+        found.setdefault(run, {})[seq] = time_ns
+    return found
+
+
+def _marks(view: View, kind: str, runs: Sequence[str]) -> Mapping[str, Sequence[tuple[int, int, int]]]:
+    sql = queries("rows")["marks"].format(source=view.source(EVENT_TABLES[kinds.STREAM.name]))
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for run, *mark in view.connection.execute(sql, [kind, runs]).fetchall():
+        found.setdefault(run, []).append((mark[0], mark[1], mark[2]))
+    return found
+
+
+def _openings(view: View, runs: Sequence[str]) -> Mapping[str, int]:
+    sql = queries("rows")["openings"].format(source=view.source(EVENT_TABLES[kinds.STREAM.name]))
+    return dict(view.connection.execute(sql, [runs]).fetchall())

@@ -1,0 +1,204 @@
+"""The ledger: everything a market maker emitted, exact and complete, in one directory that one process owns."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from flashmm_backends.batch import Batch, Labels, LogRecord, Span
+from flashmm_backends.ledger._applier import Applier
+from flashmm_backends.ledger._catalog import Catalog
+from flashmm_backends.ledger._committer import Committer
+from flashmm_backends.ledger._completeness import completeness
+from flashmm_backends.ledger._database import Database
+from flashmm_backends.ledger._events import event_table_of, read_events
+from flashmm_backends.ledger._head import Head
+from flashmm_backends.ledger._hours import SeriesHours
+from flashmm_backends.ledger._journal import Entry, JournalFile
+from flashmm_backends.ledger._labels import SeriesIndex
+from flashmm_backends.ledger._lock import directory_lock
+from flashmm_backends.ledger._maintenance import Maintenance
+from flashmm_backends.ledger._reading import Reading
+from flashmm_backends.ledger._recovery import Recovery
+from flashmm_backends.ledger._retention import Retention
+from flashmm_backends.ledger._sealing import Sealer
+from flashmm_backends.ledger._select import Selector
+from flashmm_backends.ledger._settings import LedgerSettings
+from flashmm_backends.ledger._staging import Known
+from flashmm_backends.ledger._streams import Streams
+from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.ledger._traces import read_logs, read_order, read_orders, read_trace
+from flashmm_backends.ports import (
+    Completeness,
+    EventTable,
+    OrderSummary,
+    OrderTrace,
+    Unavailable,
+    Window,
+)
+from flashmm_backends.promql.source import Matcher, Metadata, Selection
+
+Clock = Callable[[], int]
+"""UTC nanoseconds."""
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a ledger is made of."""
+
+    settings: LedgerSettings
+    head: Head
+    streams: Streams
+    committer: Committer
+    applier: Applier
+    maintenance: Maintenance
+    retention: Retention
+    selector: Selector
+    reading: Reading
+    metrics: LedgerMetrics
+
+
+class Ledger:
+    """Store, EventReader, TraceReader and SampleSource over one directory. Made by `Ledger.open`."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, directory: Path, settings: LedgerSettings, clock: Clock, registry: CollectorRegistry
+    ) -> AsyncGenerator["Ledger"]:
+        """Own a directory, which is made where it is missing, and serve from it while the context lasts.
+
+        clock: UTC nanoseconds. registry: where the ledger's own metrics go.
+        Raises DirectoryInUse, SchemaTooNew, Unavailable (disk full or failing).
+        """
+        with ExitStack() as stack:
+            parts = await asyncio.to_thread(_open, stack, directory, settings, clock, registry)
+            try:
+                yield cls(parts)
+            finally:
+                await asyncio.to_thread(stack.close)
+
+    async def append(self, batch: Batch) -> None:
+        """See Store."""
+        parts = self._parts
+        if parts.applier.pending_rows >= parts.settings.pending_rows_max:
+            raise self._refusal("rows_behind", "DuckDB does not take rows as fast as they come")
+        if parts.head.unsealed_points >= parts.settings.unsealed_points_max:
+            raise self._refusal("points_behind", "points cannot be sealed as fast as they come")
+        await parts.committer.append(batch)
+
+    def _refusal(self, reason: str, why: str) -> Unavailable:
+        self._parts.metrics.refused.labels(reason).inc()
+        return Unavailable("the ledger", why)
+
+    async def stream_seqs(self) -> Mapping[tuple[str, str], Sequence[tuple[int, int]]]:
+        """See Store."""
+        return self._parts.streams.received()
+
+    async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable:
+        """See EventReader; completeness is explained in `_completeness`."""
+        streams = self._parts.streams
+        return await self._parts.reading.read(lambda view: read_events(view, streams, kind, window, where))
+
+    async def completeness(self, kind: str, window: Window) -> Completeness:
+        """See EventReader."""
+        event_table_of(kind)
+        streams = self._parts.streams
+        return await self._parts.reading.read(lambda view: completeness(view, streams, kind, window))
+
+    async def trace(self, trace_id: bytes) -> Sequence[Span]:
+        """See TraceReader."""
+        return await self._parts.reading.read(lambda view: read_trace(view, trace_id))
+
+    async def order(self, order_id: str) -> OrderTrace:
+        """See TraceReader."""
+        return await self._parts.reading.read(lambda view: read_order(view, order_id))
+
+    async def orders(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 100
+    ) -> Sequence[OrderSummary]:
+        """See TraceReader. where: order_id, venue, symbol, side, outcome."""
+        return await self._parts.reading.read(lambda view: read_orders(view, window, where, limit))
+
+    async def logs(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 1_000
+    ) -> Sequence[LogRecord]:
+        """Log records for people in a window, the latest first.
+
+        where: columns by equality; `severity_min`: least severity number; `text`: occurs in the body.
+        """
+        return await self._parts.reading.read(lambda view: read_logs(view, window, where, limit))
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+        """See SampleSource."""
+        return self._parts.selector.select(matchers, start_ms, end_ms)
+
+    def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[Labels]:
+        """See SampleSource."""
+        return self._parts.selector.series(matchers, start_ms, end_ms)
+
+    def metadata(self) -> Sequence[Metadata]:
+        """See SampleSource."""
+        return self._parts.selector.metadata()
+
+    @property
+    def retention_shortfall(self) -> float:
+        """How much of the wanted retention of raw points the size limit took, in seconds; 0 where none."""
+        return self._parts.retention.shortfall_s
+
+    async def maintain(self) -> None:
+        """Do now what the maintenance thread would do next: seal, merge, forget. Raises what fails."""
+        await asyncio.to_thread(self._parts.maintenance.step)
+
+    async def seal(self) -> None:
+        """Seal every recent point now, whatever its age."""
+        await asyncio.to_thread(self._parts.maintenance.seal_all)
+
+
+def _open(
+    stack: ExitStack, directory: Path, settings: LedgerSettings, clock: Clock, registry: CollectorRegistry
+) -> _Parts:
+    (directory / "journal").mkdir(parents=True, exist_ok=True)
+    stack.enter_context(directory_lock(directory))
+    database = Database(directory, settings)
+    stack.callback(database.close)
+    catalog, head, hours, metrics = Catalog(directory), Head(), SeriesHours(), LedgerMetrics(registry)
+    known = Known(SeriesIndex(), Streams(), set(), settings.series_max)
+    applier = Applier(settings, database, catalog, metrics, clock)
+    recovery = Recovery(directory, database, catalog, head, hours, known, applier, metrics, clock)
+    last, generation = recovery.run()
+    applier.start()
+    stack.callback(applier.stop)
+    applier.flush()
+    head.open(generation, clock())
+    committer = Committer(settings, known, metrics, JournalFile(directory / "journal", generation), last)
+    committer.publish = lambda number, entry: _publish(head, applier, number, entry)
+    committer.start()
+    stack.callback(committer.stop)
+    threads = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="ledger-read")
+    stack.callback(threads.shutdown)
+    sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)
+    retention = Retention(settings, database, catalog, applier, hours, known.index, clock)
+    maintenance = Maintenance(
+        settings, database, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
+    )
+    maintenance.report()
+    maintenance.start()
+    stack.callback(maintenance.stop)
+    selector = Selector(known.index, head, hours, catalog, database)
+    reading = Reading(applier, catalog, database, threads)
+    return _Parts(
+        settings, head, known.streams, committer, applier, maintenance, retention, selector, reading, metrics
+    )
+
+
+def _publish(head: Head, applier: Applier, number: int, entry: Entry) -> None:
+    head.add(entry.points, entry.histograms)
+    applier.add(number, entry.rows)

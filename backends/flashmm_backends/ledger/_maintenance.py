@@ -1,0 +1,160 @@
+"""The thread that seals, merges, rolls up and forgets, one small step at a time."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from flashmm_backends.ledger import _journal
+from flashmm_backends.ledger._applier import Applier
+from flashmm_backends.ledger._catalog import Catalog, counts
+from flashmm_backends.ledger._committer import Committer
+from flashmm_backends.ledger._database import Database
+from flashmm_backends.ledger._head import Generation, Head
+from flashmm_backends.ledger._labels import SeriesIndex
+from flashmm_backends.ledger._retention import Retention
+from flashmm_backends.ledger._sealing import Sealer
+from flashmm_backends.ledger._settings import LedgerSettings
+from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.ports import BackendError
+
+_log = logging.getLogger("flashmm.ledger")
+
+
+@dataclass(slots=True)
+class Maintenance:
+    """What has to be done to keep the ledger small; `step` does all that is due and may be called by tests."""
+
+    settings: LedgerSettings
+    database: Database
+    catalog: Catalog
+    head: Head
+    index: SeriesIndex
+    committer: Committer
+    applier: Applier
+    sealer: Sealer
+    retention: Retention
+    metrics: LedgerMetrics
+    clock: Callable[[], int]
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _busy: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        self._thread = threading.Thread(target=self._run, name="ledger-maintenance", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the work in hand."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.settings.maintenance_interval_s):
+            for name, work in self._work().items():
+                self._try(name, work)
+
+    def _work(self) -> dict[str, Callable[[], None]]:
+        return {
+            "seal": self.seal_due,
+            "seal_rows": self.seal_rows_due,
+            "merge": self.merge_due,
+            "retention": self.retention.enforce,
+            "report": self.report,
+        }
+
+    def _try(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            with self._busy:
+                work()
+        # The boundary of the thread: a full disk or a lost file must not end it.
+        except (duckdb.Error, OSError, BackendError) as error:
+            self.metrics.failures.labels(name).inc()
+            _log.error("%s failed and will be tried again: %s", name, error)
+            self.database.heal(error)
+
+    def step(self) -> None:
+        """Do all that is due, on this thread. Raises what fails."""
+        for work in self._work().values():
+            with self._busy:
+                work()
+
+    def seal_all(self) -> None:
+        """Seal every recent point, whatever its age."""
+        with self._busy:
+            if self.head.generations[-1].size:
+                self.rotate()
+            self.seal_due()
+
+    def seal_due(self) -> None:
+        """Seal generations that are full, old or closed."""
+        newest = self.head.generations[-1]
+        if newest.size and (
+            newest.size >= self.settings.seal_points or self._age_s(newest) >= self.settings.seal_age_s
+        ):
+            self.rotate()
+        for generation in self.head.generations[:-1]:
+            if not generation.sealed:
+                self._seal(generation)
+        horizon_ms = self.clock() // 1_000_000 - int(self.settings.resident_age_s * 1e3)
+        self.head.evict(self.settings.resident_points, horizon_ms)
+
+    def _age_s(self, generation: Generation) -> float:
+        return (self.clock() - generation.opened_ns) / 1e9
+
+    def rotate(self) -> None:
+        """Go on in a new generation, so that the newest can be sealed."""
+
+        def make() -> _journal.JournalFile:
+            number = self.head.generations[-1].number + 1
+            journal = _journal.JournalFile(self.catalog.directory / "journal", number)
+            self.head.open(number, self.clock())
+            return journal
+
+        self.committer.rotate(make)
+
+    def _seal(self, generation: Generation) -> None:
+        # The journal file goes away afterwards, so its rows must be in their tables before.
+        self.applier.flush()
+        sealed = self.sealer.seal_points(generation)
+        self.head.seal(generation.number, sealed.points, sealed.histograms)
+        _journal.remove(self.catalog.directory / "journal", generation.number)
+
+    def seal_rows_due(self) -> None:
+        """Seal tables of rows that are full or old."""
+        for tables in list(self.catalog.snapshot.tables.values()):
+            for table in tables[:-1]:
+                self.sealer.seal_rows(table)
+
+    def merge_due(self) -> None:
+        """Merge the files of hours that are over."""
+        while not self._stop.is_set() and self.sealer.merge_due():
+            pass
+
+    def report(self) -> None:
+        """Set the gauges."""
+        snapshot, metrics = self.catalog.snapshot, self.metrics
+        for kind, (files, size) in counts(snapshot).items():
+            metrics.sealed_files.labels(kind).set(files)
+            metrics.sealed_bytes.labels(kind).set(size)
+        for kind, tables in snapshot.tables.items():
+            metrics.recent_rows.labels(kind).set(sum(table.rows for table in tables))
+        metrics.recent_points.set(self.head.unsealed_points)
+        metrics.resident_points.set(self.head.resident_points)
+        metrics.pending_rows.set(self.applier.pending_rows)
+        metrics.series.set(len(self.index))
+        metrics.damaged_files.set(len(self.catalog.damaged))
+        metrics.disk_free_bytes.set(shutil.disk_usage(self.catalog.directory).free)
+        metrics.disk_bytes.set(self._disk_bytes())
+        metrics.raw_horizon.set(self.retention.raw_horizon_ms / 1e3)
+        metrics.shortfall.set(self.retention.shortfall_s)
+
+    def _disk_bytes(self) -> int:
+        own = [*self.catalog.directory.glob("ledger.duckdb*"), *(self.catalog.directory / "journal").iterdir()]
+        sealed = sum(size for _, size in counts(self.catalog.snapshot).values())
+        return sealed + sum(path.stat().st_size for path in own if path.exists())

@@ -1,0 +1,166 @@
+"""Which sequence numbers of each stream have arrived, and how far its marks say it went."""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from flashmm_backends.ledger._database import Connection, insert_rows
+from flashmm_backends.ledger._rows import Row
+from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._tables import Column, ColumnType
+
+_RUN_KIND: Final = (Column("run", ColumnType.TEXT), Column("kind", ColumnType.TEXT))
+_SEQ_COLUMNS: Final = (*_RUN_KIND, Column("first_seq", ColumnType.INT), Column("last_seq", ColumnType.INT))
+_MARK_COLUMNS: Final = (*_RUN_KIND, Column("high_water", ColumnType.INT))
+
+Stream = tuple[str, str]
+"""(run, kind)."""
+
+
+class Intervals:
+    """A set of integers as sorted, disjoint, inclusive intervals."""
+
+    def __init__(self, intervals: Sequence[tuple[int, int]] = ()) -> None:
+        self._first = [first for first, _ in intervals]
+        self._last = [last for _, last in intervals]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(list(zip(self._first, self._last, strict=True)))
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._first, number) - 1
+        return at >= 0 and number <= self._last[at]
+
+    @property
+    def last(self) -> int:
+        """The greatest number; 0 where empty."""
+        return self._last[-1] if self._last else 0
+
+    def add(self, number: int) -> bool:
+        """Add a number; False where it was there already."""
+        at = bisect_right(self._first, number)
+        if at and number <= self._last[at - 1]:
+            return False
+        joins_left = at > 0 and self._last[at - 1] == number - 1
+        joins_right = at < len(self._first) and self._first[at] == number + 1
+        if joins_left and joins_right:
+            self._last[at - 1] = self._last.pop(at)
+            del self._first[at]
+        elif joins_left:
+            self._last[at - 1] = number
+        elif joins_right:
+            self._first[at] = number
+        else:
+            self._first.insert(at, number)
+            self._last.insert(at, number)
+        return True
+
+    def add_range(self, first: int, last: int) -> None:
+        """Add first … last, none of which overlaps what is there only in part."""
+        at = bisect_right(self._first, first)
+        self._first.insert(at, first)
+        self._last.insert(at, last)
+        self._normalise()
+
+    def _normalise(self) -> None:
+        first: list[int] = []
+        last: list[int] = []
+        for a, b in zip(self._first, self._last, strict=True):
+            if last and a <= last[-1] + 1:
+                last[-1] = max(last[-1], b)
+            else:
+                first.append(a)
+                last.append(b)
+        self._first, self._last = first, last
+
+    def discard(self, number: int) -> None:
+        """Take a number out."""
+        at = bisect_right(self._first, number) - 1
+        if at < 0 or number > self._last[at]:
+            return
+        first, last = self._first[at], self._last[at]
+        parts = [(a, b) for a, b in ((first, number - 1), (number + 1, last)) if a <= b]
+        self._first[at : at + 1] = [a for a, _ in parts]
+        self._last[at : at + 1] = [b for _, b in parts]
+
+    def missing(self, upto: int) -> list[tuple[int, int]]:
+        """Intervals of 1 … max(upto, last) that are not in the set."""
+        gaps: list[tuple[int, int]] = []
+        expected = 1
+        for first, last in self:
+            if first > expected:
+                gaps.append((expected, first - 1))
+            expected = last + 1
+        if upto >= expected:
+            gaps.append((expected, upto))
+        return gaps
+
+
+class Streams:
+    """Received sequence numbers and high-water marks of all streams. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._received: dict[Stream, Intervals] = {}
+        self._high_water: dict[Stream, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, stream: Stream, seq: int) -> bool:
+        """Note that an event arrived; False where it had before."""
+        with self._lock:
+            return self._received.setdefault(stream, Intervals()).add(seq)
+
+    def add_range(self, stream: Stream, first: int, last: int) -> None:
+        """Note that stored events arrived long ago."""
+        with self._lock:
+            self._received.setdefault(stream, Intervals()).add_range(first, last)
+
+    def discard(self, stream: Stream, seq: int) -> None:
+        """The event was not stored after all."""
+        with self._lock:
+            self._received[stream].discard(seq)
+
+    def mark(self, stream: Stream, high_water: int) -> None:
+        """Note a mark: the stream went at least so far."""
+        with self._lock:
+            self._high_water[stream] = max(high_water, self._high_water.get(stream, 0))
+
+    def received(self) -> Mapping[Stream, Sequence[tuple[int, int]]]:
+        """All that arrived."""
+        with self._lock:
+            return {stream: list(intervals) for stream, intervals in self._received.items()}
+
+    def high_water(self) -> Mapping[Stream, int]:
+        """The highest mark of each stream."""
+        with self._lock:
+            return dict(self._high_water)
+
+    def missing(self, kind: str) -> Mapping[str, list[tuple[int, int]]]:
+        """Intervals that did not arrive, by run, of the streams of a kind that have any."""
+        with self._lock:
+            runs = {run for run, each in (*self._received, *self._high_water) if each == kind}
+            found = {run: self._missing((run, kind)) for run in runs}
+            return {run: gaps for run, gaps in found.items() if gaps}
+
+    def record(self, connection: Connection) -> None:
+        """Write everything down, before the tables that could tell it are dropped."""
+        sql = queries("store")
+        connection.execute(sql["clear_stream_seqs"])
+        connection.execute(sql["clear_stream_marks"])
+        seqs: list[Row] = [[*stream, a, b] for stream, each in self.received().items() for a, b in each]
+        marks: list[Row] = [[*stream, high_water] for stream, high_water in self.high_water().items()]
+        if seqs:
+            insert_rows(connection, "stream_seqs", _SEQ_COLUMNS, seqs)
+        if marks:
+            insert_rows(connection, "stream_marks", _MARK_COLUMNS, marks)
+
+    def load(self, connection: Connection) -> None:
+        """Read what was written down."""
+        sql = queries("store")
+        for run, kind, first, last in connection.execute(sql["stream_seqs"]).fetchall():
+            self.add_range((run, kind), first, last)
+        for run, kind, high_water in connection.execute(sql["stream_marks"]).fetchall():
+            self.mark((run, kind), high_water)
+
+    def _missing(self, stream: Stream) -> list[tuple[int, int]]:
+        return self._received.get(stream, Intervals()).missing(self._high_water.get(stream, 0))

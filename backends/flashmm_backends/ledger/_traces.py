@@ -1,0 +1,73 @@
+"""Traces, orders, logs and exemplars out of their tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from flashmm_backends.batch import LogRecord, Span
+from flashmm_backends.ledger._events import read_order_events, where_sql
+from flashmm_backends.ledger._reading import View
+from flashmm_backends.ledger._rows import log_of, span_of
+from flashmm_backends.ledger._rows_source import column_list
+from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._tables import LOGS, SPANS
+from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
+from flashmm_instrumentation.semconv import events as kinds
+
+_SPAN_COLUMNS: Final = column_list([column.name for column in SPANS.columns[:14]])
+_LOG_COLUMNS: Final = column_list([column.name for column in LOGS.columns])
+
+
+def read_trace(view: View, trace_id: bytes) -> Sequence[Span]:
+    """Spans of a trace, by start. Raises NotFound."""
+    spans = _spans(view, [trace_id.hex()])
+    if not spans:
+        raise NotFound(f"trace {trace_id.hex()}")
+    return spans
+
+
+def _spans(view: View, traces: Sequence[str]) -> list[Span]:
+    if not traces:
+        return []
+    sql = queries("rows")["trace"].format(columns=_SPAN_COLUMNS, source=view.source(SPANS))
+    return [span_of(row) for row in view.connection.execute(sql, [traces]).fetchall()]
+
+
+def read_order(view: View, order_id: str) -> OrderTrace:
+    """All that is known of an order. Raises NotFound."""
+    sql = queries("rows")["order_traces"].format(source=view.source(SPANS))
+    traces: dict[str, bool] = dict(view.connection.execute(sql, [order_id]).fetchall())
+    placement = _spans(view, [trace for trace, placed in traces.items() if placed])
+    later = _spans(view, [trace for trace, placed in traces.items() if not placed])
+    events = [
+        event for kind in (kinds.ORDER.name, kinds.FILL.name) for event in read_order_events(view, kind, order_id)
+    ]
+    if not (placement or later or events):
+        raise NotFound(f"order {order_id}")
+    return OrderTrace(order_id, placement, later, sorted(events, key=lambda event: (event.time_ns, event.seq)))
+
+
+def read_orders(view: View, window: Window, where: Mapping[str, str] | None, limit: int) -> Sequence[OrderSummary]:
+    """Placements that began in the window, the latest first."""
+    conditions, values = where_sql(SPANS, where)
+    source = view.source(SPANS, (window.start_ns, window.end_ns))
+    sql = queries("rows")["orders"].format(source=source, where=conditions)
+    rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
+    return [OrderSummary(row[0], bytes.fromhex(row[1]), *row[2:]) for row in rows]
+
+
+def read_logs(view: View, window: Window, where: Mapping[str, str] | None, limit: int) -> Sequence[LogRecord]:
+    """Log records in the window, the latest first.
+
+    where: columns by equality; `severity_min` is the least severity number, `text` must occur in the body.
+    """
+    rest = dict(where or {})
+    severity, text = rest.pop("severity_min", None), rest.pop("text", None)
+    conditions, values = where_sql(LOGS, rest)
+    if severity is not None:
+        conditions, values = f"{conditions} AND severity >= TRY_CAST(? AS BIGINT)", [*values, severity]
+    if text is not None:
+        conditions, values = f"{conditions} AND contains(lower(body), lower(?))", [*values, text]
+    source = view.source(LOGS, (window.start_ns, window.end_ns))
+    sql = queries("rows")["logs"].format(columns=_LOG_COLUMNS, source=source, where=conditions)
+    rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
+    return [log_of(row) for row in rows]
