@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from flashmm_backends.batch import Labels
 from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.promql import _histograms, _labels
+from flashmm_backends.promql._histogram_rates import RATES, Slices, slices, uniform_rates
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Floats, Mask, Times, Vectors, histograms_or_none
 from flashmm_backends.promql._windows import Windows
@@ -48,25 +50,54 @@ def with_histograms(function: str, windows: Windows, floats: Vectors, session: S
     """The results for the floats alone, corrected wherever a window holds histograms."""
     if function in ("delta", "idelta"):
         _note_counters(windows, session)
-    combine = _COMBINATIONS.get(function)
     result = replace(
         floats, values=floats.values.copy(), present=floats.present.copy(), histograms=histograms_or_none(floats)
     )
     for row, samples in windows.histograms.items():
         session.budget.check_time()
-        for step, mixed in _mixed_windows(windows, row, samples):
-            if combine is None:
-                _note_ignored(mixed, windows, row, session)
-                continue
-            try:
-                _put(result, row, step, combine(mixed))
-            except MixedWindow:
-                _put(result, row, step, None)
-                session.warn(
-                    "encountered a mix of histograms and floats for metric name "
-                    f'"{_labels.get(windows.labels[row], _labels.NAME)}"'
-                )
+        where = slices(windows, samples.times_ms)
+        todo = where.low < where.high
+        if function in RATES:
+            for step, histogram in _rates_alone(function, windows, row, samples, where):
+                _put(result, row, step, histogram)
+                todo[step] = False
+        for step, mixed in _mixed_windows(windows, row, samples, where, todo):
+            _put_combined(function, mixed, Place(result, row, step), windows.labels[row], session)
     return result
+
+
+def _rates_alone(
+    function: str, windows: Windows, row: int, samples: HistogramSamples, where: Slices
+) -> Iterator[tuple[int, NativeHistogram | None]]:
+    """The windows without floats, in columns."""
+    no_floats = windows.counts[row] == 0
+    alone = Slices(where.low, np.where(no_floats, where.high, where.low))
+    return uniform_rates(function, windows, samples, alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cell of the result."""
+
+    vectors: Vectors
+    row: int
+    step: int
+
+
+def _put_combined(function: str, mixed: Mixed, place: Place, labels: Labels, session: Session) -> None:
+    combine = _COMBINATIONS.get(function)
+    name = _labels.get(labels, _labels.NAME)
+    if combine is None:
+        if mixed.is_mixed:
+            session.inform(
+                f'ignored histograms in a range containing both floats and histograms for metric name "{name}"'
+            )
+        return
+    try:
+        _put(place.vectors, place.row, place.step, combine(mixed))
+    except MixedWindow:
+        _put(place.vectors, place.row, place.step, None)
+        session.warn(f'encountered a mix of histograms and floats for metric name "{name}"')
 
 
 def _note_counters(windows: Windows, session: Session) -> None:
@@ -77,14 +108,6 @@ def _note_counters(windows: Windows, session: Session) -> None:
             session.warn(f'this native histogram metric is not a gauge: "{name}"')
 
 
-def _note_ignored(mixed: Mixed, windows: Windows, row: int, session: Session) -> None:
-    if mixed.is_mixed:
-        name = _labels.get(windows.labels[row], _labels.NAME)
-        session.inform(
-            f'ignored histograms in a range containing both floats and histograms for metric name "{name}"'
-        )
-
-
 def _put(vectors: Vectors, row: int, step: int, sample: Sample | None) -> None:
     assert vectors.histograms is not None
     is_float = isinstance(sample, float)
@@ -93,26 +116,27 @@ def _put(vectors: Vectors, row: int, step: int, sample: Sample | None) -> None:
     vectors.histograms[row, step] = None if is_float else sample
 
 
-def _mixed_windows(windows: Windows, row: int, samples: HistogramSamples) -> Iterator[tuple[int, Mixed]]:
-    """Every window of a row that holds a histogram, with its step."""
-    starts, resets = windows.end_ms - windows.range_ms, _histograms.resets(samples.histograms)
-    low = np.searchsorted(samples.times_ms, starts, side="right").tolist()
-    high = np.searchsorted(samples.times_ms, windows.end_ms, side="right").tolist()
-    for step, (first, end) in enumerate(zip(low, high, strict=True)):
-        if first < end:
-            floats = slice(windows.low[row, step], windows.high[row, step])
-            yield (
-                step,
-                Mixed(
-                    windows.times_ms[floats],
-                    windows.values[floats],
-                    samples.times_ms[first:end],
-                    samples.histograms[first:end],
-                    resets[first:end],
-                    int(starts[step]),
-                    int(windows.end_ms[step]),
-                ),
-            )
+def _mixed_windows(
+    windows: Windows, row: int, samples: HistogramSamples, where: Slices, todo: Mask
+) -> Iterator[tuple[int, Mixed]]:
+    """The windows of a row that are still to do, with their steps."""
+    steps = np.flatnonzero(todo)
+    resets = _histograms.resets(samples.histograms) if len(steps) else np.empty(0, dtype=np.bool_)
+    for step in steps.tolist():
+        floats = slice(windows.low[row, step], windows.high[row, step])
+        held = slice(where.low[step], where.high[step])
+        yield (
+            step,
+            Mixed(
+                windows.times_ms[floats],
+                windows.values[floats],
+                samples.times_ms[held],
+                samples.histograms[held],
+                resets[held],
+                int(windows.end_ms[step]) - windows.range_ms,
+                int(windows.end_ms[step]),
+            ),
+        )
 
 
 def _unmixed(function: Callable[[Mixed], Sample | None]) -> Callable[[Mixed], Sample | None]:

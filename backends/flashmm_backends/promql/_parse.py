@@ -55,6 +55,7 @@ _EXPERIMENTAL_AGGREGATIONS = frozenset({"limitk", "limit_ratio"})
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 _MILLISECOND = timedelta(milliseconds=1)
+_DURATION_MS_MAX = 2**63 // 1_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -76,7 +77,7 @@ def _contained(convert: Callable[[], Expr]) -> Expr:
     """The boundary around the parser library, whose panics are no Exception."""
     try:
         return convert()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise parse_error(_in_prometheus_words(str(error))) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
@@ -132,6 +133,8 @@ def _range_selector(node: parser.MatrixSelector) -> Expr:
 
 def _subquery(node: parser.SubqueryExpr) -> Expr:
     step = None if node.step is None else _milliseconds(node.step)
+    if step == 0:
+        raise parse_error("duration must be greater than 0")
     return Subquery(_expression(node.expr), _milliseconds(node.range), step, _milliseconds(node.offset), _at(node.at))
 
 
@@ -188,6 +191,8 @@ def _milliseconds(duration: timedelta | None) -> int:
     if duration is None:
         return 0
     whole = abs(duration) // _MILLISECOND
+    if whole > _DURATION_MS_MAX:
+        raise parse_error("duration out of range")
     return -whole if duration < timedelta(0) else whole
 
 

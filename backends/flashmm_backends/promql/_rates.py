@@ -1,11 +1,12 @@
 """rate, increase, delta and their instant forms, with Prometheus's extrapolation and counter resets."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from flashmm_backends.promql._over_time import Cells
-from flashmm_backends.promql._values import Floats, Indices, Mask
+from flashmm_backends.promql._values import Floats, Indices, Mask, Times
 from flashmm_backends.promql._windows import Windows
 
 _CLOSE_ENOUGH = 1.1
@@ -20,7 +21,7 @@ def extrapolated(*, is_counter: bool, is_rate: bool) -> Callable[[Windows, Seque
         change = windows.values[last] - windows.values[first]
         if is_counter:
             change = _with_resets(windows, change)
-        factor = _extrapolation(windows, change, is_counter=is_counter)
+        factor = extrapolation(_spans(windows), windows.values[first], change, is_counter=is_counter)
         return Cells(change * (factor / (windows.range_ms / 1000) if is_rate else factor), windows.counts > 1)
 
     return function
@@ -60,19 +61,38 @@ def _with_resets(windows: Windows, change: Floats) -> Floats:
     return change
 
 
-def _extrapolation(windows: Windows, change: Floats, *, is_counter: bool) -> Floats:
-    """By how much the change between the samples grows to cover the window."""
-    first, last = windows.first(), windows.last()
-    begins, ends = windows.times_ms[first], windows.times_ms[last]
-    to_start = (begins - (windows.end_ms - windows.range_ms)) / 1000
-    to_end = (windows.end_ms - ends) / 1000
-    sampled = (ends - begins) / 1000
-    average = sampled / (windows.counts - 1)
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """How the samples lie in their windows: times in milliseconds, equal or broadcastable shapes."""
+
+    first_ms: Times
+    last_ms: Times
+    counts: Indices
+    start_ms: Times
+    end_ms: Times
+
+
+def extrapolation(spans: Spans, first: Floats, change: Floats, *, is_counter: bool) -> Floats:
+    """By how much the change between a window's samples grows to cover the window. first: of the first sample."""
+    to_start = (spans.first_ms - spans.start_ms) / 1000
+    to_end = (spans.end_ms - spans.last_ms) / 1000
+    sampled = (spans.last_ms - spans.first_ms) / 1000
+    average = sampled / (spans.counts - 1)
     to_start = np.where(to_start >= average * _CLOSE_ENOUGH, average / 2, to_start)
     if is_counter:
-        to_start = _not_below_zero(to_start, sampled, windows.values[first], change)
+        to_start = _not_below_zero(to_start, sampled, first, change)
     to_end = np.where(to_end >= average * _CLOSE_ENOUGH, average / 2, to_end)
     return (sampled + to_start + to_end) / sampled
+
+
+def _spans(windows: Windows) -> Spans:
+    return Spans(
+        first_ms=windows.times_ms[windows.first()],
+        last_ms=windows.times_ms[windows.last()],
+        counts=windows.counts,
+        start_ms=windows.end_ms - windows.range_ms,
+        end_ms=windows.end_ms,
+    )
 
 
 def _not_below_zero(to_start: Floats, sampled: Floats, first: Floats, change: Floats) -> Floats:

@@ -7,7 +7,9 @@ from flashmm_backends.promql._limits import Limits
 
 _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|#[^\n]*""", re.DOTALL)
 _OPERATOR = re.compile(r"[-+*/%^@]|[=!<>]=?~?|\b(?:and|or|unless|atan2|offset)\b", re.IGNORECASE)
-_OFFSET_OUT_OF_RANGE = re.compile(r"\boffset\s*[-+]?\s*(?:inf|nan)\b", re.IGNORECASE)
+_DURATION_OUT_OF_RANGE = re.compile(
+    r"(?:\boffset|[\[:])\s*[-+]?\s*(?:inf\b|nan\b|[\d.]+e\+?\d{2}|\d{16})", re.IGNORECASE
+)
 _NEGATIVE_AT = re.compile(r"@\s*-\s*[\w.]")
 _BYTE_ESCAPE = re.compile(r"""\\(?:\\|x[89a-fA-F]|[23][0-7]{2})""")
 _TRIM = re.compile(r"</|>/")
@@ -34,7 +36,7 @@ def parse_error(message: str) -> QueryRefused:
 
 def _refuse_unsupported(bare: str) -> None:
     """What panics in the parser library, or what it takes though Prometheus's default features do not."""
-    if _OFFSET_OUT_OF_RANGE.search(bare):
+    if _DURATION_OUT_OF_RANGE.search(bare):
         raise parse_error("duration out of range")
     if _NEGATIVE_AT.search(bare):
         raise parse_error("negative timestamps are not supported in the @ modifier")

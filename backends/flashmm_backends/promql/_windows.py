@@ -8,7 +8,7 @@ import numpy as np
 from flashmm_backends.batch import Labels
 from flashmm_backends.promql._ast import RangeSelector
 from flashmm_backends.promql._limits import Budget
-from flashmm_backends.promql._selectors import histogram_is_stale, is_stale, newest_before
+from flashmm_backends.promql._selectors import is_stale, newest_before
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Floats, Indices, Mask, Times, Vectors
 from flashmm_backends.promql.source import HistogramSamples, Selection
@@ -106,7 +106,7 @@ def _without_stale(selection: Selection) -> Selection:
 
 
 def _fresh(samples: HistogramSamples) -> HistogramSamples:
-    fresh: Mask = np.array([not histogram_is_stale(h) for h in samples.histograms], dtype=np.bool_)
+    fresh: Mask = ~is_stale(np.array([histogram.sum for histogram in samples.histograms], dtype=np.float64))
     if fresh.all():
         return samples
     return HistogramSamples(
