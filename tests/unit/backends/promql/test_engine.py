@@ -1,9 +1,17 @@
 """The engine as a whole, against answers worked out by hand."""
 
-import pytest
+import asyncio
+import math
+from collections.abc import Sequence
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashmm_backends.batch import Labels
+from flashmm_backends.histogram import STALE_NAN
 from flashmm_backends.ports import QueryRefused
-from flashmm_backends.promql import Engine, Limits
+from flashmm_backends.promql import Engine, Limits, Matcher, PromqlMetrics, Selection
 from flashmm_backends.promql.testing import MemorySource, labels_of
 
 
@@ -57,3 +65,179 @@ def test_too_many_samples_are_refused() -> None:
         Engine(_source(), Limits(samples=5)).query("requests_total", 300_000)
     assert refused.value.kind == "execution"
     assert "too many samples" in refused.value.message
+
+
+def test_time_is_limited() -> None:
+    """A query past its deadline is refused as a timeout."""
+    ticks = iter(range(1000))
+    with pytest.raises(QueryRefused) as refused:
+        Engine(_source(), Limits(seconds=2), clock=lambda: float(next(ticks))).query(
+            "sum(rate(requests_total[5m]))", 0
+        )
+    assert (refused.value.kind, refused.value.message) == ("timeout", "query timed out in expression evaluation")
+
+
+RESOLUTION = (
+    "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "step", "message"),
+    [
+        ("x", 0, 1, 0, "zero or negative query resolution step widths are not accepted. Try a positive integer"),
+        ("x", 1, 0, 1, "end timestamp must not be before start time"),
+        (
+            "x",
+            0,
+            11_001,
+            1,
+            RESOLUTION,
+        ),
+        (
+            "x[5m]",
+            0,
+            1,
+            1,
+            'invalid expression type "range vector" for range query, must be Scalar or instant Vector',
+        ),
+        ('"a"', 0, 1, 1, 'invalid expression type "string" for range query, must be Scalar or instant Vector'),
+    ],
+)
+def test_range_queries_that_make_no_sense_are_refused(
+    text: str, start: int, end: int, step: int, message: str
+) -> None:
+    """Steps, ends, resolutions and types that Prometheus refuses are refused in its words."""
+    with pytest.raises(QueryRefused) as refused:
+        Engine(_source()).query_range(text, start, end, step)
+    assert refused.value == QueryRefused("bad_data", message)
+
+
+def test_types_of_instant_results() -> None:
+    """Scalars, strings and vectors are told apart; a scalar over a range is one series without labels."""
+    engine = Engine(_source())
+    assert engine.query("1 + 1", 5).samples[0].value == 2.0
+    assert engine.query("1 + 1", 5).type == "scalar"
+    assert engine.query('"text"', 5).text == "text"
+    assert engine.query("vector(1)", 5).type == "vector"
+    [series] = engine.query_range("time()", 0, 2000, 1000).series
+    assert (series.labels, series.values.tolist()) == ((), [0.0, 1.0, 2.0])
+    assert engine.query("requests_total[2m:1m]", 120_000).type == "matrix"
+
+
+def test_equal_selectors_are_read_once() -> None:
+    """A selector that occurs twice costs one read."""
+    reads: list[object] = []
+
+    class Counted(MemorySource):
+        def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+            reads.append(matchers)
+            return super().select(matchers, start_ms, end_ms)
+
+    source = Counted()
+    source.add_floats(labels_of("x"), [1.0])
+    Engine(source).query("x + x / x", 0)
+    assert len(reads) == 1
+
+
+async def test_the_port_runs_queries_in_threads() -> None:
+    """PromqlMetrics answers the metrics port, several at once, and passes refusals on."""
+    metrics = PromqlMetrics(Engine(_source()))
+    instant, over_time = await asyncio.gather(
+        metrics.query("sum(requests_total)", 300_000), metrics.query_range("sum(requests_total)", 0, 60_000, 60_000)
+    )
+    assert [sample.value for sample in instant.samples] == [155.0]
+    assert over_time.series[0].values.tolist() == [5.0, 35.0]
+    with pytest.raises(QueryRefused):
+        await metrics.query("sum(", 0)
+    metrics.close()
+
+
+LEAVES = st.sampled_from(
+    [
+        "x",
+        "y",
+        "x offset 1m",
+        "y @ 120",
+        "x @ end()",
+        "rate(x[3m])",
+        "sum_over_time(y[2m])",
+        "max_over_time(x[4m:30s])",
+        "deriv(y[5m])",
+        "quantile_over_time(0.5, x[3m])",
+        "changes(y[5m] offset 30s)",
+        "count_over_time((x > 3)[3m:1m])",
+        "none",
+        "vector(time())",
+        "h_bucket",
+        "timestamp(x)",
+        "vector(scalar(y))",
+    ]
+)
+WRAPPERS = st.sampled_from(
+    [
+        "sum by (a) ({0})",
+        "avg({0})",
+        "max without (a) ({0})",
+        "topk(1, {0})",
+        "bottomk by (a) (2, {0})",
+        "count_values('v', {0})",
+        "quantile(0.5, {0})",
+        "stddev({0})",
+        "-({0})",
+        "abs({0})",
+        "clamp({0}, 1, 3)",
+        "({0}) > 2",
+        "2 >=bool ({0})",
+        "({0}) + on(a, b, le) ({1})",
+        "({0}) and on(a) ({1})",
+        "({0}) unless ({1})",
+        "({0}) or ({1})",
+        "({0}) * on(a) group_left() sum by (a) ({1})",
+        "absent({0})",
+        "label_replace({0}, 'a', 'z', 'b', '(.*)')",
+        "min_over_time(({0})[2m:30s])",
+        "last_over_time(({0})[3m:1m] offset 1m)",
+        "histogram_quantile(0.9, {0})",
+        "hour({0})",
+        "({0}) ^ 2 % 7",
+    ]
+)
+QUERIES = st.recursive(
+    LEAVES, lambda inner: st.builds(lambda wrapper, a, b: wrapper.format(a, b), WRAPPERS, inner, inner), max_leaves=5
+)
+POINTS = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([0.0, 1.0, 2.5, 7.0, math.nan, STALE_NAN])), max_size=12
+)
+
+
+@given(QUERIES, st.lists(POINTS, min_size=5, max_size=5))
+def test_a_range_query_is_an_instant_query_at_each_step(text: str, points: list[list[tuple[int, float]]]) -> None:
+    """Whatever the query, each step of a range is what an instant query at that time gives."""
+    source = MemorySource()
+    names = [("x", "1", ""), ("x", "2", ""), ("y", "1", ""), ("h_bucket", "1", "1"), ("h_bucket", "1", "+Inf")]
+    for (name, label, bound), samples in zip(names, points, strict=True):
+        labels = {"a": label, "b": name} | ({"le": bound} if bound else {})
+        source.add(labels_of(name, **labels), [(15_000 * t, v) for t, v in samples])
+    text = text.replace("@ end()", "@ 600")
+    steps = range(0, 600_001, 45_000)
+    instants = [_answer(source, text, at) for at in steps]
+    try:
+        result = Engine(source).query_range(text, 0, 600_000, 45_000)
+    except QueryRefused as refused:
+        assert refused.message in {outcome for outcome in instants if isinstance(outcome, str)} or (
+            "labelset" in refused.message
+        )
+        return
+    found: dict[int, dict[Labels, str]] = {at: {} for at in steps}
+    for series in result.series:
+        for at, value in zip(series.times_ms.tolist(), series.values.tolist(), strict=True):
+            found[at][series.labels] = repr(value)
+    assert list(found.values()) == instants
+
+
+def _answer(source: MemorySource, text: str, at: int) -> dict[Labels, str] | str:
+    try:
+        return {sample.labels: repr(sample.value) for sample in Engine(source).query(text, at).samples}
+    except QueryRefused as refused:
+        return refused.message
