@@ -68,10 +68,16 @@ class MetricFamily:
     help: str
     is_delta: bool = False
     otlp_name: str = ""
+    lead: bytes = b""
+    """Encoded fields of the metric before its gauge or sum, and the tag of that, where the hot path reads it."""
+    trail: bytes = b""
+    """The same after it."""
     prefix: bytes = b""
     """Encoded fields of the gauge or sum before its points, where the hot path reads it."""
     tail: bytes = b""
     """The same after them."""
+    next: "MetricFamily | None" = None
+    """The metric that followed this one the last time: probably it will again."""
     packed_slots: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     """By the encoded attributes of a number data point."""
     series: dict[bytes, SeriesFamily] = field(default_factory=dict[bytes, SeriesFamily])
@@ -85,6 +91,10 @@ class MetricFamily:
         """Cache the slot of these encoded attributes."""
         self.packed_slots[encoded] = packed_slot
         self.families.grew_by(len(encoded) + _ENTRY_BYTES)
+
+    def number_slot(self, attributes: Sequence[KeyValue], refusals: Refusals, now_ns: int) -> int:
+        """The slot of a number with these attributes. Raises Refused."""
+        return self.new_slot(self._labels(attributes, refusals), "", {}, refusals, now_ns)
 
     def family(self, attributes: Sequence[KeyValue], refusals: Refusals) -> SeriesFamily:
         """The series with these attributes. Raises Refused."""
@@ -141,6 +151,7 @@ class Families:
         self.table = table
         self.limits = limits
         self.table_max = series_max
+        self.on_clear: Callable[[], None] = lambda: None
         self.on_evict: Callable[[Sequence[int]], None] = lambda _slots: None
         self._resources: dict[bytes, ResourceFamily] = {}
         self._bytes = 0
@@ -158,6 +169,7 @@ class Families:
     def clear(self) -> None:
         """Empty the caches."""
         self._resources.clear()
+        self.on_clear()
         self._bytes = 0
 
     def make_room(self, now_ns: int) -> None:
@@ -170,13 +182,13 @@ class Families:
         """The table's slot for these labels."""
         return self.table.slot(labels, kind, unit, text, now_ns)
 
-    def resource(self, encoded: bytes, refusals: Refusals) -> ResourceFamily:
+    def resource(self, encoded: bytes) -> ResourceFamily:
         """The resource with this encoding. Raises DecodeError, AttributesRefused, NameRefused."""
         found = self._resources.get(encoded)
         if found is None:
             attributes = Resource.FromString(encoded).attributes
             self.limits.check(attributes)
-            found = _resource_family(attributes, refusals)
+            found = _resource_family(attributes)
             self._resources[encoded] = found
             self.grew_by(len(encoded) + 4 * _ENTRY_BYTES)
         return found
@@ -212,12 +224,11 @@ class Families:
         return found
 
 
-def _resource_family(attributes: Sequence[KeyValue], refusals: Refusals) -> ResourceFamily:
+def _resource_family(attributes: Sequence[KeyValue]) -> ResourceFamily:
     values = python_values(attributes)
     labels = resource_labels(values)
     try:
         target_labels = target_info_labels(values)
-    except NameRefused as error:
-        refusals.add("name", f"target_info: resource attribute {error}")
+    except NameRefused:  # its series are none of the sender's points: they lack it, as in Prometheus
         target_labels = None
     return ResourceFamily(labels, target_labels)

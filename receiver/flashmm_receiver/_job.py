@@ -32,6 +32,14 @@ class PointExemplar:
     exemplar: Exemplar
 
 
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Runs of points: where each begins, and whose it is."""
+
+    starts: list[int]
+    resources: list[ResourceFamily]
+
+
 @dataclass(slots=True)
 class MetricsJob:
     """Collected by the walkers of one request."""
@@ -43,28 +51,39 @@ class MetricsJob:
     sink: PointSink = field(default_factory=PointSink)
     columns: PointColumns = NO_POINTS
     """The float points, once all are read."""
+    positions: list[int] = field(default_factory=list[int])
+    """Where the head of each point that the hot path cut out begins, or would, had it a start time."""
     natives: list[NativePoint] = field(default_factory=list[NativePoint])
     exemplars: list[PointExemplar] = field(default_factory=list[PointExemplar])
     deltas: list[DeltaChange] = field(default_factory=list[DeltaChange])
+    owners: Owners | None = None
+    """The points' owners where they are known beforehand."""
     duplicates: int = 0
     wire_points: int = 0
     """OTLP data points of the request."""
     walked_samples: int = 0
     """Float samples that the walker added, while the hot path was reading."""
-    _metric_starts: list[int] = field(default_factory=list[int])
-    _metrics: list[MetricFamily] = field(default_factory=list[MetricFamily])
+    metric_starts: list[int] = field(default_factory=list[int])
+    metrics: list[MetricFamily] = field(default_factory=list[MetricFamily])
     _native_spans: dict[int, tuple[ResourceFamily, int, int]] = field(
         default_factory=dict[int, tuple[ResourceFamily, int, int]]
     )
 
+    @property
+    def is_plain(self) -> bool:
+        """True where every point was cut out by the hot path and all were taken."""
+        return len(self.positions) == len(self.sink.slots) == self.wire_points and not (
+            self.natives or self.refusals.total
+        )
+
     def begin(self, metric: MetricFamily) -> None:
         """The points that follow belong to this metric."""
-        self._metric_starts.append(len(self.sink.slots))
-        self._metrics.append(metric)
+        self.metric_starts.append(len(self.sink.slots))
+        self.metrics.append(metric)
 
     def metric_of(self, index: int) -> MetricFamily:
         """Which metric the point at this index belongs to."""
-        return self._metrics[bisect_right(self._metric_starts, index) - 1]
+        return self.metrics[bisect_right(self.metric_starts, index) - 1]
 
     def add_native(self, metric: MetricFamily, point: NativePoint) -> None:
         """One native histogram sample."""
@@ -102,16 +121,24 @@ class MetricsJob:
     def _float_spans(
         self, times_ns: npt.NDArray[np.uint64], good: npt.NDArray[np.bool_] | None
     ) -> list[tuple[ResourceFamily, int, int]]:
-        starts: list[int] = []
-        owners: list[ResourceFamily] = []
-        ends = [*self._metric_starts[1:], len(times_ns)]
-        for start, end, metric in zip(self._metric_starts, ends, self._metrics, strict=True):
-            if start < end and (not owners or owners[-1] is not metric.resource):
-                starts.append(start)
-                owners.append(metric.resource)
-        if not owners:
+        owners = self.owners or self.point_owners(len(times_ns))
+        if not owners.resources:
             return []
         low = times_ns if good is None else np.where(good, times_ns, np.iinfo(np.uint64).max)
         high = times_ns if good is None else np.where(good, times_ns, np.uint64(0))
-        lows, highs = np.minimum.reduceat(low, starts).tolist(), np.maximum.reduceat(high, starts).tolist()
-        return list(zip(owners, lows, highs, strict=True))
+        lows, highs = (
+            np.minimum.reduceat(low, owners.starts).tolist(),
+            np.maximum.reduceat(high, owners.starts).tolist(),
+        )
+        return list(zip(owners.resources, lows, highs, strict=True))
+
+    def point_owners(self, count: int) -> Owners:
+        """Which runs of the request's `count` points belong to which resource."""
+        starts: list[int] = []
+        resources: list[ResourceFamily] = []
+        ends = [*self.metric_starts, count][1:]
+        for start, end, metric in zip(self.metric_starts, ends, self.metrics, strict=True):
+            if start < end and (not resources or resources[-1] is not metric.resource):
+                starts.append(start)
+                resources.append(metric.resource)
+        return Owners(starts, resources)

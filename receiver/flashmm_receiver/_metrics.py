@@ -17,6 +17,7 @@ from flashmm_receiver._attributes import AttributesRefused
 from flashmm_receiver._delta import DeltaSums
 from flashmm_receiver._families import Families, MetricFamily, Refused, ResourceFamily
 from flashmm_receiver._job import MetricsJob
+from flashmm_receiver._layouts import Layouts
 from flashmm_receiver._points import DOUBLE, HEAD_BYTES, INT, NO_START, START, packed_slot
 from flashmm_receiver._walk import MetricWalker, parsed_request
 from flashmm_receiver._wire import Unusual, fields, length_at
@@ -36,6 +37,7 @@ _SCALARS: Final = frozenset({0x10, 0x18})
 _SCALARS_BYTES_MAX: Final = 8
 _THIRD_OF_HEAD: Final = frozenset({DOUBLE, INT, START})
 _SHORT_HEAD_BYTES: Final = 18
+_ABSENT_BYTES: Final = HEAD_BYTES - _SHORT_HEAD_BYTES
 
 
 class MetricsReader:
@@ -45,16 +47,23 @@ class MetricsReader:
         self._families = families
         self._deltas = deltas
         self._walker = MetricWalker(families, deltas)
+        self._layouts = Layouts()
+        families.on_clear = self._layouts.clear
 
     def read(self, data: bytes, now_ns: int, future_ns: int) -> MetricsJob:
         """Read one request. Raises Malformed."""
         job = MetricsJob(now_ns, future_ns)
+        layout = self._layouts.match(data)
+        if layout is not None:
+            layout.fill(job, data)
+            return job
         try:
             self._request(job, data)
             job.columns = job.sink.columns()
         except (Unusual, DecodeError, IndexError, AttributesRefused, NameRefused):
             self._deltas.take_back(job.deltas)
             return self.walk(data, now_ns, future_ns)
+        self._layouts.learn(data, job)
         return job
 
     def walk(self, data: bytes, now_ns: int, future_ns: int) -> MetricsJob:
@@ -81,9 +90,9 @@ class MetricsReader:
                 scopes.append((begin, end))
             elif tag == _FIRST and encoded is None:
                 encoded = data[begin:end]
-            elif tag != _THIRD:
+            elif tag != _THIRD or not data[begin:end].isascii():
                 raise Unusual("field of ResourceMetrics")
-        resource = self._families.resource(encoded or b"", job.refusals)
+        resource = self._families.resource(encoded or b"")
         for begin, end in scopes:
             self._scope(job, resource, data, begin, end)
 
@@ -96,12 +105,34 @@ class MetricsReader:
             elif tag == _FIRST and not scope_seen:
                 self._families.check_scope(resource, data[begin:end])
                 scope_seen = True
-            elif tag != _THIRD:
+            elif tag != _THIRD or not data[begin:end].isascii():
                 raise Unusual("field of ScopeMetrics")
+        last: MetricFamily | None = None
         for begin, end in metrics:
-            self._metric(job, resource, data, begin, end)
+            if last is None or last.next is None or not self._guessed(job, last.next, data, begin, end):
+                found = self._metric(job, resource, data, begin, end)
+                if last is not None and found is not None:
+                    last.next = found
+                last = found or last
+            else:
+                last = last.next
 
-    def _metric(self, job: MetricsJob, resource: ResourceFamily, data: bytes, start: int, stop: int) -> None:
+    def _guessed(self, job: MetricsJob, family: MetricFamily, data: bytes, start: int, stop: int) -> bool:
+        """Read the metric in [start, stop) if it is this one, laid out as it was before."""
+        if not data.startswith(family.lead, start, stop):
+            return False
+        content, end = length_at(data, start + len(family.lead), stop)
+        if end + len(family.trail) != stop or not data.endswith(family.trail, start, stop):
+            return False
+        if not family.surrounds(data, content, end):
+            return False
+        self._numbers(job, family, data, content, end)
+        return True
+
+    def _metric(
+        self, job: MetricsJob, resource: ResourceFamily, data: bytes, start: int, stop: int
+    ) -> MetricFamily | None:
+        """Read a metric; returns it where it is one of numbers."""
         body: tuple[int, int, int] | None = None
         for tag, begin, content, end in fields(data, start, stop):
             if tag in _DATA_TAGS and body is None:
@@ -109,21 +140,22 @@ class MetricsReader:
             elif tag not in _HEADER_TAGS:
                 raise Unusual("field of Metric")
         if body is None:
-            return
+            raise Unusual("a metric without data")
         begin, content, end = body
-        if data[begin] in (_GAUGE, _SUM):
-            header = data[start:begin] + data[end:stop] + data[begin : begin + 1]
-            self._numbers(job, resource, data, content, end, header)
-        else:
+        if data[begin] not in (_GAUGE, _SUM):
             self._walker.metric(job, resource, Metric.FromString(data[start:stop]))
+            return None
+        lead, trail = data[start : begin + 1], data[end:stop]
+        key = lead + trail + bytes([len(trail) & 0xFF])
+        family = resource.metrics.get(key)
+        if family is None or not family.surrounds(data, content, end):
+            family = self._family(job, resource, data[content:end], lead, trail)
+            resource.metrics[key] = family
+        self._numbers(job, family, data, content, end)
+        return family
 
-    def _numbers(
-        self, job: MetricsJob, resource: ResourceFamily, data: bytes, start: int, stop: int, header: bytes
-    ) -> None:
-        """The points of one gauge or sum in [start, stop). header: the metric's other fields, and its data's tag."""
-        family = resource.metrics.get(header)
-        if family is None or not family.surrounds(data, start, stop):
-            family = self._family(job, resource, data[start:stop], header)
+    def _numbers(self, job: MetricsJob, family: MetricFamily, data: bytes, start: int, stop: int) -> None:
+        """The points of one gauge or sum in [start, stop)."""
         job.begin(family)
         start, stop = start + len(family.prefix), stop - len(family.tail)
         if family.is_delta:
@@ -131,14 +163,14 @@ class MetricsReader:
         else:
             self._points(job, family, data, start, stop)
 
-    def _family(self, job: MetricsJob, resource: ResourceFamily, body: bytes, header: bytes) -> MetricFamily:
+    def _family(
+        self, job: MetricsJob, resource: ResourceFamily, body: bytes, lead: bytes, trail: bytes
+    ) -> MetricFamily:
         prefix, tail = _surroundings(body)
-        family = self._walker.family(job, resource, _without_points(header, prefix + tail))
+        family = self._walker.family(job, resource, _without_points(lead, prefix + tail, trail))
         if family is None:
             raise Unusual("a metric to be refused")
-        family = replace(family, prefix=prefix, tail=tail)
-        resource.metrics[header] = family
-        return family
+        return replace(family, lead=lead, trail=trail, prefix=prefix, tail=tail, next=None)
 
     def _walk_points(self, job: MetricsJob, family: MetricFamily, data: bytes, pos: int, stop: int) -> None:
         for tag, _, begin, end in fields(data, pos, stop):
@@ -148,7 +180,7 @@ class MetricsReader:
 
     def _points(self, job: MetricsJob, family: MetricFamily, data: bytes, pos: int, stop: int) -> None:
         known = family.packed_slots.get
-        add_head, add_slot = job.sink.heads.append, job.sink.slots.append
+        add_head, add_slot, add_position = job.sink.heads.append, job.sink.slots.append, job.positions.append
         samples_before = len(job.sink.slots) - job.walked_samples
         while pos < stop:
             if data[pos] != _FIRST:
@@ -164,35 +196,46 @@ class MetricsReader:
             if size >= HEAD_BYTES and data[start + _SHORT_HEAD_BYTES] in _THIRD_OF_HEAD:
                 head = data[start : start + HEAD_BYTES]
                 key = data[start + HEAD_BYTES : pos]
+            elif size < _SHORT_HEAD_BYTES:
+                self._walk_point(job, family, data[pos - size : pos])
+                continue
             else:
                 head = NO_START + data[start : start + _SHORT_HEAD_BYTES]
                 key = data[start + _SHORT_HEAD_BYTES : pos]
+                start -= _ABSENT_BYTES
             slot = known(key)
             if slot is None:
-                slot = self._new(job, family, key, data[start:pos])
+                slot = self._new(job, family, key, data[pos - size : pos])
                 if slot is None:
                     continue
             add_head(head)
             add_slot(slot)
+            add_position(start)
         if pos != stop:
             raise Unusual("cut off")
         job.wire_points += len(job.sink.slots) - job.walked_samples - samples_before
 
     def _new(self, job: MetricsJob, family: MetricFamily, key: bytes, encoded: bytes) -> bytes | None:
         """The packed slot of a point whose attributes are new; None where the walker took or refused the point."""
-        point = NumberDataPoint.FromString(encoded)
         if not _is_plain(encoded, key):
-            samples_before = len(job.sink.slots)
-            self._walker.point(job, family, point)
-            job.walked_samples += len(job.sink.slots) - samples_before
+            self._walk_point(job, family, encoded)
+            return None
+        point = NumberDataPoint.FromString(encoded)
+        if job.time_refused(family, point.time_unix_nano):
+            job.wire_points += 1
             return None
         try:
-            slot = family.family(point.attributes, job.refusals).slot(job.refusals, job.now_ns)
+            slot = family.number_slot(point.attributes, job.refusals, job.now_ns)
         except Refused:
             job.wire_points += 1
             return None
         family.remember(key, packed_slot(slot))
         return family.packed_slots[key]
+
+    def _walk_point(self, job: MetricsJob, family: MetricFamily, encoded: bytes) -> None:
+        samples_before = len(job.sink.slots)
+        self._walker.point(job, family, NumberDataPoint.FromString(encoded))
+        job.walked_samples += len(job.sink.slots) - samples_before
 
 
 def _is_plain(encoded: bytes, key: bytes) -> bool:
@@ -205,10 +248,10 @@ def _is_plain(encoded: bytes, key: bytes) -> bool:
         return False
 
 
-def _without_points(header: bytes, scalars: bytes) -> Metric:
+def _without_points(lead: bytes, scalars: bytes, trail: bytes) -> Metric:
     if len(scalars) > _SCALARS_BYTES_MAX:
         raise Unusual("many scalar fields")
-    return Metric.FromString(b"".join((header, bytes([len(scalars)]), scalars)))
+    return Metric.FromString(b"".join((lead, bytes([len(scalars)]), scalars, trail)))
 
 
 def _surroundings(body: bytes) -> tuple[bytes, bytes]:

@@ -84,28 +84,25 @@ class PointSink:
             return NO_POINTS
         heads = np.frombuffer(b"".join(self.heads), _HEAD)
         slots = np.frombuffer(b"".join(self.slots), "<i4")
-        if _is_ordered(heads, START, TIME):
-            return PointColumns(slots, heads["bits_1"], _values(heads["tag_2"], heads["bits_2"]))
-        return _mixed(heads, slots)
+        if (heads["tag_0"] == START).all() and (heads["tag_1"] == TIME).all():
+            return PointColumns(slots, heads["bits_1"], number_values(heads["bits_2"], _are_ints(heads["tag_2"])))
+        places = head_places(heads)
+        bits = np.stack([heads["bits_0"], heads["bits_1"], heads["bits_2"]])
+        each = np.arange(len(heads))
+        return PointColumns(slots, bits[places.time, each], number_values(bits[places.value, each], places.is_int))
+
+    def places(self) -> "HeadPlaces":
+        """Where the fields are in each head. Raises Unusual."""
+        return head_places(np.frombuffer(b"".join(self.heads), _HEAD))
 
 
-def _is_ordered(heads: npt.NDArray[np.void], first: int, second: int) -> bool:
-    return bool((heads["tag_0"] == first).all() and (heads["tag_1"] == second).all())
+@dataclass(frozen=True, slots=True)
+class HeadPlaces:
+    """Which of a head's three fields is what, shape (n,) each."""
 
-
-def _mixed(heads: npt.NDArray[np.void], slots: Slots) -> PointColumns:
-    """Points in several orders: as written by field number, or backwards as the Collector writes them."""
-    times = np.empty(len(heads), np.uint64)
-    values = np.empty(len(heads), np.float64)
-    left = np.ones(len(heads), np.bool_)
-    for tags, time, value in _ORDERS:
-        here = _matching(heads, tags)
-        times[here] = heads[f"bits_{time}"][here]
-        values[here] = _values(heads[f"tag_{value}"][here], heads[f"bits_{value}"][here])
-        left &= ~here
-    if left.any():
-        raise Unusual("fields of a data point in an order of their own")
-    return PointColumns(slots, times, values)
+    time: npt.NDArray[np.int64]
+    value: npt.NDArray[np.int64]
+    is_int: npt.NDArray[np.bool_]
 
 
 _ORDERS: Final = (
@@ -113,7 +110,20 @@ _ORDERS: Final = (
     ((None, TIME, START), 1, 0),
     ((START, None, TIME), 2, 1),
 )
-"""Tags in order (None is the value's), then where the time and the value are."""
+"""Tags in order (None is the value's), then where the time and the value are: as written by field number, backwards
+as the Collector writes, and the latter without a start time."""
+
+
+def head_places(heads: npt.NDArray[np.void]) -> HeadPlaces:
+    """Find the fields. Raises Unusual where a head is in none of the known orders."""
+    time, value = np.full(len(heads), -1), np.full(len(heads), -1)
+    for tags, time_place, value_place in _ORDERS:
+        here = _matching(heads, tags)
+        time[here], value[here] = time_place, value_place
+    if (time < 0).any():
+        raise Unusual("fields of a data point in an order of their own")
+    tags = np.stack([heads["tag_0"], heads["tag_1"], heads["tag_2"]])
+    return HeadPlaces(time, value, _are_ints(tags[value, np.arange(len(heads))]))
 
 
 def _matching(heads: npt.NDArray[np.void], tags: Sequence[int | None]) -> npt.NDArray[np.bool_]:
@@ -124,12 +134,17 @@ def _matching(heads: npt.NDArray[np.void], tags: Sequence[int | None]) -> npt.ND
     return matching
 
 
-def _values(tags: npt.NDArray[np.uint8], bits: UintArray) -> npt.NDArray[np.float64]:
+def _are_ints(tags: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    is_int = tags == INT
+    if not (is_int | (tags == DOUBLE)).all():
+        raise Unusual("a data point without its value where it is expected")
+    return is_int
+
+
+def number_values(bits: UintArray, is_int: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Doubles, or signed integers where is_int, from their 64 bits."""
     contiguous = np.ascontiguousarray(bits)
     doubles = contiguous.view(np.float64)
-    is_double = tags == DOUBLE
-    if is_double.all():
+    if not is_int.any():
         return doubles
-    if not (is_double | (tags == INT)).all():
-        raise Unusual("a data point without its value where it is expected")
-    return np.where(is_double, doubles, contiguous.view(np.int64).astype(np.float64))
+    return np.where(is_int, contiguous.view(np.int64).astype(np.float64), doubles)

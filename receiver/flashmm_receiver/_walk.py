@@ -70,7 +70,7 @@ class MetricWalker:
     def _resource(self, job: MetricsJob, message: ResourceMetrics) -> None:
         metrics = [metric for scope in message.scope_metrics for metric in scope.metrics]
         try:
-            resource = self._families.resource(message.resource.SerializeToString(), job.refusals)
+            resource = self._families.resource(message.resource.SerializeToString())
         except AttributesRefused as error:
             self._refuse(job, metrics, error.reason, f"resource: {error}")
         except NameRefused as error:
