@@ -27,6 +27,12 @@ def get(url: str, **parameters: str | float) -> Any:
         raise
 
 
+def get_text(url: str) -> str:
+    """The text of the answer to a GET."""
+    with urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
 def eventually(ask: Callable[[], Value], seconds: float = 30.0) -> Value:
     """What the question returns as soon as that is something. Raises AssertionError when it stays nothing."""
     deadline = time.monotonic() + seconds
