@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
+from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
@@ -19,12 +20,15 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, set_span_in_context
+from tests.integration.instrumentation.conftest import GrpcPeer
 
 from flashmm_instrumentation import BUY, MAKER, Bot, setup
+from flashmm_instrumentation._extras import SYSTEM_METRICS
 from flashmm_instrumentation._integrator import SECOND_NS, SpreadIntegrator
 
 ROUNDS = 9
 ORDERS = 300
+ARRIVALS = 200
 STAGES = ("receive", "decide", "risk_check", "sign", "submit", "ack")
 LABELS = {"flashmm.venue": "sim", "flashmm.symbol": "BTCUSDT", "flashmm.side": "buy"}
 
@@ -204,11 +208,50 @@ def integration() -> tuple[str, tuple[float, float]]:
     return "integrator, an update taken in and closed", (wall / 1_000, cpu / 1_000)
 
 
+def arrival() -> list[tuple[str, float]]:
+    """From a call to the peer's hands, over gRPC on loopback: ms at the quantiles."""
+    peer = GrpcPeer()
+    peer.start()
+    received, found = peer.received, []
+    for signal in ("TRACES", "METRICS", "LOGS"):
+        os.environ.pop(f"OTEL_{signal}_EXPORTER", None)
+    settings = {"logging_level": None, "instrument_asyncio": False, "system_metrics": False, "set_global": False}
+    with setup("bench", "bench", endpoint=peer.endpoint, **settings) as bot:
+        for number in range(ARRIVALS):
+            begin = time.perf_counter()
+            bot.transfer("sim", f"t-{number}", 1, "USDT")
+            received.wait(lambda wanted=number + 1: len(received.events("flashmm.transfer")) == wanted)
+            found.append(1e3 * (time.perf_counter() - begin))
+    peer.stop()
+    cuts = statistics.quantiles(found, n=100)
+    return [("p50", cuts[49]), ("p99", cuts[98])]
+
+
+def collection(*, everything: bool) -> float:
+    """CPU ms of one collection of the system's metrics."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    instrumentor = SystemMetricsInstrumentor(config=None if everything else SYSTEM_METRICS)
+    instrumentor.instrument(meter_provider=meters)
+    reader.get_metrics_data()
+    begin = time.process_time_ns()
+    for _ in range(ROUNDS):
+        reader.get_metrics_data()
+    spent = time.process_time_ns() - begin
+    instrumentor.uninstrument()
+    meters.shutdown()
+    return spent / ROUNDS / 1e6
+
+
 def main() -> None:
     """Print the table."""
     print(f"{'call':<64}{'wall µs':>9}{'CPU µs':>9}")
     for name, (wall, cpu) in [*ours(), *stock(), integration()]:
         print(f"{name:<64}{wall:>9.1f}{cpu:>9.1f}")
+    for name, ms in arrival():
+        print(f"{f'event, from the call to the peer, {name}':<64}{ms:>9.1f} ms")
+    print(f"{'system metrics, a collection, CPU':<64}{collection(everything=False):>9.1f} ms")
+    print(f"{'system metrics, the package default':<64}{collection(everything=True):>9.1f} ms")
 
 
 if __name__ == "__main__":
