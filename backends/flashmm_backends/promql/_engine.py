@@ -36,7 +36,7 @@ class Engine:
         expr = parse(text, self._limits)
         if isinstance(expr, Text):
             return InstantResult("string", text=expr.value)
-        evaluator = self._evaluator(np.array([at_ms], dtype=np.int64))
+        evaluator = self._evaluator(np.array([at_ms], dtype=np.int64), at_ms)
         with np.errstate(all="ignore"):
             return _instant(evaluator, expr, at_ms)
 
@@ -48,15 +48,15 @@ class Engine:
             raise QueryRefused(
                 "bad_data", f'invalid expression type "{expr.kind}" for range query, must be Scalar or instant Vector'
             )
-        evaluator = self._evaluator(steps)
+        evaluator = self._evaluator(steps, end_ms)
         with np.errstate(all="ignore"):
             value = evaluator.value(expr)
         vectors = single_row(value.values) if isinstance(value, Scalars) else value
         return RangeResult(_series(vectors, steps), tuple(evaluator.session.notes))
 
-    def _evaluator(self, steps: Times) -> Evaluator:
+    def _evaluator(self, steps: Times, end_ms: int) -> Evaluator:
         budget = Budget(self._limits, self._clock)
-        return Evaluator(Session(self._source, self._limits, budget, int(steps[0]), int(steps[-1])), steps)
+        return Evaluator(Session(self._source, self._limits, budget, int(steps[0]), end_ms), steps)
 
     def _steps(self, start_ms: int, end_ms: int, step_ms: int) -> Times:
         if step_ms <= 0:

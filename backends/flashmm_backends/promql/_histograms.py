@@ -67,9 +67,14 @@ def _mapped(histogram: NativeHistogram, function: Callable[[FloatArray], FloatAr
         zero_count,
         count,
         total_sum,
-        Buckets(histogram.positive.offset, function(histogram.positive.counts)),
-        Buckets(histogram.negative.offset, function(histogram.negative.counts)),
+        _mapped_buckets(histogram.positive, function),
+        _mapped_buckets(histogram.negative, function),
     )
+
+
+def _mapped_buckets(buckets: Buckets, function: Callable[[FloatArray], FloatArray]) -> Buckets:
+    # An empty bucket within the row is no bucket: it stays empty even times infinity.
+    return Buckets(buckets.offset, np.where(buckets.counts == 0, 0.0, function(buckets.counts)))
 
 
 def add(left: NativeHistogram, right: NativeHistogram) -> NativeHistogram:

@@ -16,7 +16,7 @@ class Limits:
     samples: samples read and computed by one query, all series and subqueries together.
     seconds: time that one query may take.
     lookback_ms: how far an instant selector looks back for a sample.
-    subquery_step_ms: resolution of subqueries that name none.
+    subquery_step_ms: resolution of subqueries that name none: the evaluation interval in deploy/prometheus.
     """
 
     text_bytes: int = 4096
@@ -26,7 +26,7 @@ class Limits:
     samples: int = 5_000_000
     seconds: float = 30.0
     lookback_ms: int = 300_000
-    subquery_step_ms: int = 60_000
+    subquery_step_ms: int = 5_000
 
 
 class Budget:

@@ -1,0 +1,28 @@
+"""The two peers: Prometheus started once, ours new for each test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.contract.peers import Embedded, Peer, RealPrometheus
+from tests.parts import running_prometheus
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrometheus]:
+    """A real Prometheus with the deployed configuration; skipped where it isn't built."""
+    with running_prometheus(tmp_path_factory.mktemp("peer")) as server, RealPrometheus(server.base_url) as peer:
+        yield peer
+
+
+@pytest.fixture
+def embedded() -> Iterator[Embedded]:
+    """Our own way, empty."""
+    with Embedded() as peer:
+        yield peer
+
+
+@pytest.fixture(params=["embedded", "prometheus"])
+def peer(request: pytest.FixtureRequest) -> Peer:
+    """Each implementation in turn."""
+    get: Callable[[str], Peer] = request.getfixturevalue
+    return get(request.param)

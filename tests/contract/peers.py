@@ -1,0 +1,103 @@
+"""The two that are compared: our own way from OTLP to an answer, and a real Prometheus. Both speak the HTTP API."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+from urllib.parse import urlencode
+
+import httpx
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from tests.contract.telemetry import SPAN_MS, START_MS
+
+from flashmm_backends.batch import Batch, Labels
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
+from flashmm_backends.promql.testing import MemorySource
+from flashmm_receiver import ReceiverSettings
+from flashmm_receiver._decoder import Decoder, Signal
+
+NOW_NS = (START_MS + SPAN_MS) * 10**6
+
+
+class Peer(Protocol):
+    """What takes OTLP metrics and answers Prometheus's HTTP API."""
+
+    def send(self, request: ExportMetricsServiceRequest) -> None:
+        """Take a request whole; it can be asked for at once."""
+        ...
+
+    def ask(self, path: str, **parameters: object) -> dict[str, Any]:
+        """The parsed answer to a request under /api/v1/. Lists are repeated parameters."""
+        ...
+
+
+class Embedded:
+    """The receiver's decoder, a source in memory, the engine, and the API over it."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(ReceiverSettings(), {})
+        self._labels: dict[int, Labels] = {}
+        self._source = MemorySource()
+        self._metrics = PromqlMetrics(Engine(self._source))
+        self._api = PrometheusApi(self._metrics, self._source, clock=lambda: NOW_NS // 10**6)
+        self._runner = asyncio.Runner()
+
+    def send(self, request: ExportMetricsServiceRequest) -> None:
+        """Decode and keep."""
+        decoded = self._decoder.decode(Signal.METRICS, request.SerializeToString(), NOW_NS)
+        assert not decoded.refusals.by_reason, decoded.refusals
+        if decoded.batch:
+            self._keep(decoded.batch)
+            for done in decoded.stored:
+                done()
+
+    def _keep(self, batch: Batch) -> None:
+        self._labels |= {meta.id: meta.labels for meta in batch.series}
+        points, natives = batch.points, batch.histograms
+        for series, time_ms, value in zip(points.series_id, points.time_ms, points.value, strict=True):
+            self._source.add(self._labels[int(series)], [(int(time_ms), float(value))])
+        for series, time_ms, histogram in zip(natives.series_id, natives.time_ms, natives.histogram, strict=True):
+            self._source.add(self._labels[int(series)], [(int(time_ms), histogram)])
+
+    def ask(self, path: str, **parameters: object) -> dict[str, Any]:
+        """By the API's own entry."""
+        response = self._runner.run(self._api.handle("GET", path, urlencode(parameters, doseq=True)))
+        return json.loads(response.body)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metrics.close()
+        self._runner.close()
+
+
+class RealPrometheus:
+    """A running Prometheus."""
+
+    def __init__(self, base_url: str) -> None:
+        self._client = httpx.Client(base_url=f"{base_url}/api/v1/", timeout=60)
+
+    def send(self, request: ExportMetricsServiceRequest) -> None:
+        """By OTLP over HTTP."""
+        response = self._client.post(
+            "otlp/v1/metrics",
+            content=request.SerializeToString(),
+            headers={"content-type": "application/x-protobuf"},
+        )
+        assert response.status_code in (200, 204), response.text
+
+    def ask(self, path: str, **parameters: object) -> dict[str, Any]:
+        """By HTTP; long queries fit a form only."""
+        is_query = path in ("query", "query_range")
+        data: Mapping[str, Any] = parameters
+        response = (
+            self._client.post(path, data=data) if is_query else self._client.get(path, params=parameters)  # type: ignore[arg-type]
+        )
+        return response.json()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
