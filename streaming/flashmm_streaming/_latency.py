@@ -56,8 +56,10 @@ class Placements:
         """A `latency` item for each market with new orders, where it is time again."""
         if now_ns - self._computed_ns < EVERY_NS:
             return []
-        self._computed_ns = now_ns
-        return [_quantiles(market) for market in self._dirty()]
+        items = [_quantiles(market) for market in self._dirty()]
+        if items:
+            self._computed_ns = now_ns
+        return items
 
     def _dirty(self) -> Iterator[_Market]:
         for market in self._markets.values():

@@ -55,7 +55,7 @@ class Bot:
         labels = {"flashmm_currency": currency}
         return self.points(now_ns, [(f"flashmm_pnl_{part}", value, labels) for part, value in parts.items()])
 
-    def event(self, kind: str, time_ns: int, **fields: EventValue) -> Event:
+    def event(self, kind: str, time_ns: int, /, **fields: EventValue) -> Event:
         """The next event of its stream."""
         seq = self._seq[kind] = self._seq.get(kind, 0) + 1
         return Event(kind, time_ns, self.run, seq, self.bot, self.account, b"", b"", fields)

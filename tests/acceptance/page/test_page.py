@@ -1,0 +1,357 @@
+"""The live page in a real browser: what was fed is what is shown."""
+
+import re
+import time
+from decimal import Decimal
+
+import pytest
+import pytest_asyncio
+from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
+from tests.acceptance.page.simulation import Simulation
+from tests.acceptance.page.site import Site, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+MARKET = {"flashmm_venue": "binance", "flashmm_symbol": "BTCUSDT"}
+STAGES = {"receive": 10, "decide": 100, "risk_check": 20, "sign": 150, "submit": 50, "ack": 1_670}
+
+
+def fill(bot, number, now, **more):
+    fields = {
+        "venue": "binance",
+        "symbol": "BTCUSDT",
+        "fill_id": f"f{number}",
+        "order_id": f"o{number}",
+        "side": "buy",
+        "price": Decimal("61234.50"),
+        "quantity": Decimal("0.010"),
+        "liquidity": "maker",
+        "fee": Decimal("-0.0061"),
+        "fee_currency": "USDT",
+        "mid": Decimal("61235.00"),
+    }
+    return bot.event("flashmm.fill", now, **(fields | more))
+
+
+def order(bot, order_id, now, state, **more):
+    fields = {"venue": "binance", "symbol": "BTCUSDT", "order_id": order_id, "side": "sell", "state": state}
+    fields |= {"price": Decimal("61240.0"), "quantity": Decimal("0.004")}
+    return bot.event("flashmm.order", now, **(fields | more))
+
+
+def feed_everything(site, bot, now):
+    """One of each, with values that binary fractions would spoil."""
+    instrument = {"venue": "binance", "symbol": "BTCUSDT", "tick": Decimal("0.1"), "lot": Decimal("0.001")}
+    instrument |= {"multiplier": Decimal(1), "inverse": False, "base": "BTC", "quote": "USDT", "settle": "USDT"}
+    spread = spread_fields(Decimal("61235.0"), Decimal(5), Decimal(8), Decimal(4), one_tick_ns=SECOND * 3 // 4)
+    site.feed(bot.events(now, bot.event("flashmm.instrument", now, **instrument)))
+    site.feed(bot.pnl(now, 1234567.1, -0.2, -0.3, 0.1))
+    site.feed(bot.events(now, bot.event("flashmm.spread.sample", now, **spread)))
+    rows = [
+        ("flashmm_inventory_position", -0.127, MARKET),
+        ("flashmm_inventory_utilization_ratio", 0.508, MARKET),
+        ("flashmm_fills_total", 4.0, MARKET | {"flashmm_side": "buy", "flashmm_liquidity": "maker"}),
+        ("flashmm_orders_total", 1200.0, MARKET | {"flashmm_side": "buy", "flashmm_order_outcome": "acked"}),
+        ("flashmm_model_accuracy_ratio", 0.5625, {"flashmm_model": "ridge", "flashmm_symbol": "BTCUSDT"}),
+    ]
+    site.feed(bot.points(now, rows))
+    site.feed(bot.spans(now, bot.placement("o-1", "BTCUSDT", "sell", now, STAGES)))
+    later = now + 700 * MILLISECOND
+    site.feed(bot.events(now, order(bot, "o-1", now, "pending"), order(bot, "o-1", now + 2 * MILLISECOND, "acked")))
+    site.feed(bot.events(now, fill(bot, 1, later, order_id="o-1", side="sell", price=Decimal("61240.0"))))
+    site.feed(bot.events(now, order(bot, "o-1", later, "filled", filled_quantity=Decimal("0.004"))))
+
+
+async def test_values_equal_what_was_fed(site, port, visit):
+    """Every figure holds the exact decimals that were fed, and shows them rounded, grouped and with a true minus."""
+    await visit.open(port)
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.value("pnl-net", "1234566.7")
+    assert await visit.text("pnl-net") == "+1\u202f234\u202f566.70"
+    for part, value in {"realized": "1234567.1", "unrealized": "-0.2", "fees": "-0.3", "funding": "0.1"}.items():
+        await visit.value(f"pnl-{part}", value)
+    await visit.value("position", "-0.127")
+    assert await visit.text("position") == "\u22120.127" and await visit.text("position-unit") == "BTC"
+    await visit.value("spread-own", "0.8165")
+    await visit.value("spread-market", "1.3064")
+    await visit.value("spread-difference", "0.4899")
+    assert await visit.text("spread-label") == "Tighter than market" and await visit.text("tick-bound") == "75.0"
+    assert (await visit.text("fills"), await visit.text("orders-total")) == ("4", "1\u202f200")
+    assert (await visit.text("latency-p50"), await visit.text("latency-p50-unit")) == ("2.00", "ms")
+    await visit.value("accuracy", "0.5625")
+    assert await visit.text("mid") == "61\u202f235.0"
+    row = await visit.page.inner_text("#tape tr")
+    assert "61\u202f240.0" in row and "0.010" in row and "sell" in row
+    assert await visit.text("completeness-text") == "Data complete"
+    assert await visit.page.is_visible("#demo")
+    assert await visit.page.title() == "+1\u202f234\u202f566.70 USDT · maker-1"
+    assert visit.complaints == []
+
+
+async def test_history_and_live_make_one_curve(site, port, visit):
+    """A page opened later draws what PromQL knows, live values go on from there, exact sums throughout."""
+    bot, now = Bot(), time.time_ns() // SECOND * SECOND
+    for ago in range(300, 0, -1):
+        site.feed(bot.pnl(now - ago * SECOND, 0.1 * ago, 0.2, 0, 0))
+    await visit.open(port)
+    await visit.page.wait_for_function("flashmm.state.seriesOf('pnl', flashmm.board.selection).length > 100")
+    site.feed(bot.pnl(now + SECOND, 1, 0.2, 0, 0))
+    await visit.value("pnl-net", "1.2")
+    texts = await visit.page.evaluate("flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0]")
+    assert texts[-1] == "1.2" and all(text is None or len(text) < 20 for text in texts)
+    assert await visit.page.locator("#pnl-chart canvas").count() == 1
+    assert all("flashmm_bot" in query for query in site.history.queries)
+
+
+async def test_nothing_is_polled(site, port, visit):
+    """Once loaded, the page asks for nothing over HTTP: what changes comes by WebSocket."""
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port)
+    await visit.value("pnl-net", "1234566.7")
+    await visit.page.wait_for_load_state("networkidle")
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    bot = Bot()
+    for number in range(1, 6):
+        site.feed(bot.pnl(time.time_ns() + number * SECOND, number, 0, 0, 0))
+        await visit.value("pnl-net", str(number))
+    assert asked == []
+
+
+async def test_resumes_after_a_lost_connection(site, visit):
+    """A fill made while the connection was down is shown after it, once, and no gap is drawn."""
+    bot, now = Bot(), time.time_ns()
+    async with serving(site.app()) as port:
+        await visit.open(port)
+        site.feed(bot.events(now, fill(bot, 1, now)))
+        await visit.page.wait_for_selector("#tape tr")
+    await visit.page.wait_for_selector('#connection:not([data-state="live"])')
+    site.feed(bot.events(now, fill(bot, 2, now), fill(bot, 3, now)))
+    async with serving(site.app(), port):
+        await visit.page.wait_for_selector('#connection[data-state="live"]')
+        await visit.page.wait_for_selector("#tape tr:nth-child(3)")
+        assert await visit.page.locator("#tape tr").count() == 3
+        gaps = site.registry.get_sample_value("flashmm_stream_gaps_total", {"stream": "trades", "reason": "history"})
+        assert gaps is None
+
+
+async def test_other_server_means_history_again(site, visit):
+    """After a restart with another epoch the page asks PromQL for what it missed."""
+    bot = Bot()
+    async with serving(site.app()) as port:
+        await visit.open(port)
+        site.feed(bot.pnl(time.time_ns(), 1, 0, 0, 0))
+        await visit.value("pnl-net", "1")
+    after = Site(epoch="epoch-2")
+    after.feed(bot.pnl(time.time_ns(), 2, 0, 0, 0))
+    async with serving(after.app(), port):
+        await visit.value("pnl-net", "2")
+        await visit.page.wait_for_function(
+            "flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0].at(-1) === '2'"
+        )
+        assert any("flashmm_pnl" in query for query in after.history.queries)
+
+
+async def test_order_click_through(site, port, visit):
+    """An order's line opens its placement as a waterfall and its later life, and closes by keyboard."""
+    now = time.time_ns()
+    feed_everything(site, Bot(), now)
+    await visit.open(port)
+    await visit.page.focus('[data-order="o-1"] button')
+    await visit.page.keyboard.press("Enter")
+    await visit.page.wait_for_selector("#order-dialog .waterfall")
+    text = await visit.page.inner_text("#order-dialog")
+    assert "Order o-1" in text and "sell 0.004 BTCUSDT at 61\u202f240.0" in text
+    for stage, shown in {
+        "receive": "10.0 µs",
+        "risk check": "20.0 µs",
+        "ack": "1.67 ms",
+        "tick to ack": "2.00 ms",
+    }.items():
+        assert re.search(rf"{stage}\s+{re.escape(shown)}", text), (stage, text)
+    assert re.search(r"\+2\.00 ms\s+acked", text) and re.search(r"\+700 ms\s+filled\s+0\.004 filled", text)
+    assert "0.010 at 61\u202f240.0, maker, fee -0.0061 USDT" in text
+    await visit.page.keyboard.press("Escape")
+    assert not await visit.page.is_visible("#order-dialog")
+    assert visit.complaints == []
+
+
+async def test_unknown_order_says_so(site, port, visit):
+    """An order that the store no longer has is answered in words."""
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port)
+    await visit.page.wait_for_selector('[data-order="o-1"]')
+    site.orders.clear()
+    await visit.page.click('[data-order="o-1"] button')
+    await visit.page.wait_for_selector("#order-dialog .nothing:has-text('not in the store')")
+
+
+HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+
+
+async def test_markup_in_data_stays_text(site, port, visit):
+    """Markup in symbol, order id, reason, bot and currency is shown as it is, and does nothing."""
+    bot, now = Bot(bot=HOSTILE, account=HOSTILE), time.time_ns()
+    named = {"symbol": HOSTILE, "venue": HOSTILE}
+    placed = bot.placement(HOSTILE, HOSTILE, "buy", now, STAGES)
+    site.feed(bot.pnl(now, 1, 2, 3, 4, HOSTILE))
+    site.feed(bot.spans(now, placed))
+    site.feed(bot.events(now, order(bot, HOSTILE, now, HOSTILE, reason=HOSTILE, **named)))
+    site.feed(bot.events(now, fill(bot, HOSTILE, now, order_id=HOSTILE, fee_currency=HOSTILE, side=HOSTILE, **named)))
+    await visit.open(port)
+    await visit.page.select_option("#market", f"{HOSTILE}\n{HOSTILE}")
+    await visit.page.click("#orders button")
+    await visit.page.wait_for_selector("#order-dialog .life")
+    assert HOSTILE in await visit.page.inner_text("#order-dialog")
+    assert await visit.page.evaluate("window.pwned") is None
+    assert await visit.page.locator("img[src=x]").count() == 0
+
+
+async def test_garbage_frames_are_ignored_and_told(site, port, visit):
+    """Frames that make no sense are counted on the page; those that do go on being shown."""
+    await visit.page.route_web_socket("**/stream", _spoil)
+    await visit.page.goto(f"http://127.0.0.1:{port}/")
+    await visit.page.wait_for_selector("#foot-ignored:has-text('could not be read')")
+    site.feed(Bot().pnl(time.time_ns(), 5, 0, 0, 0))
+    await visit.value("pnl-net", "5")
+    assert visit.complaints == []
+
+
+def _spoil(route):
+    """Between the page and the server: everything through, and garbage besides."""
+    server = route.connect_to_server()
+    route.on_message(server.send)
+
+    def forward(message):
+        for garbage in (
+            "nonsense",
+            "null",
+            "[]",
+            '{"type":"data"}',
+            '{"type":"data","stream":"pnl","epoch":"e","offset":1,"items":7}',
+        ):
+            route.send(garbage)
+        route.send(
+            '{"type":"data","stream":"pnl","epoch":"epoch-1","offset":0,"items":[null,{"bot":"maker-1","account":"main","currency":"USDT","net":"1e5"}]}'
+        )
+        route.send(message)
+
+    server.on_message(forward)
+
+
+class TestStates:
+    """What the page says when there is nothing, or nothing new, to show."""
+
+    async def test_empty(self, port, visit):
+        """Without a bot it says where to point one."""
+        await visit.open(port)
+        assert "127.0.0.1:4317" in await visit.page.inner_text("#empty")
+        assert not await visit.page.is_visible("#board")
+
+    async def test_stale(self, site, port, visit):
+        """A bot that fell silent is named, with the age of its figures."""
+        await visit.page.clock.install()
+        await visit.open(port)
+        site.feed(Bot().pnl(time.time_ns(), 1, 0, 0, 0))
+        await visit.value("pnl-net", "1")
+        await visit.page.clock.run_for(40_000)
+        await visit.page.wait_for_selector("#stale:has-text('No data from maker-1 for')")
+
+    async def test_incomplete(self, site, port, visit):
+        """Missing events show as a share, never hidden."""
+        await visit.open(port)
+        bot, now = Bot(), time.time_ns()
+        first = fill(bot, 1, now)
+        bot.lose("flashmm.fill", 6)
+        site.feed(bot.events(now, first, fill(bot, 2, now)))
+        await visit.page.wait_for_selector("#completeness:has-text('Data 25.00 % complete')")
+
+    async def test_retention(self, site, port, visit):
+        """Where size cut retention short, the page says so."""
+        site.retention = {"shortened": True, "days": 12, "target_days": 30}
+        await visit.open(port)
+        await visit.page.wait_for_selector("#retention:has-text('12 days instead of 30')")
+
+    async def test_production_is_no_demo(self, site, port, visit):
+        """The demo banner is the demo's alone."""
+        site.feed(Bot(environment="production").hello(time.time_ns()))
+        await visit.open(port)
+        await visit.page.wait_for_selector("#board")
+        assert not await visit.page.is_visible("#demo")
+
+
+@pytest.mark.usefixtures("running")
+class TestLooks:
+    """Themes, sizes, choices."""
+
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def running(self, site):
+        """A site with some minutes of two bots."""
+        now = time.time_ns() // SECOND * SECOND
+        bots = [Simulation(Bot(run="r1")), Simulation(Bot("maker-2", "alt", "production", "r2"), "ETHUSDT", 2_600.0)]
+        for at in range(now - 120 * SECOND, now, SECOND):
+            for bot in bots:
+                for batch in bot.second(at):
+                    site.feed(batch)
+        return site
+
+    @pytest.mark.parametrize("width", [390, 768, 1440])
+    @pytest.mark.parametrize("scheme", ["dark", "light"])
+    async def test_fits(self, browser, port, width, scheme):
+        """Nothing scrolls sideways, charts are drawn, the background is the theme's."""
+        page = await browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+        await page.goto(f"http://127.0.0.1:{port}/")
+        await page.wait_for_selector("#model-chart canvas")
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == {"dark": "rgb(9, 11, 14)", "light": "rgb(244, 244, 241)"}[scheme]
+
+    async def test_theme_is_remembered(self, port, visit):
+        """The button changes the theme, and it stays after a reload."""
+        await visit.open(port)
+        await visit.page.click("#theme")
+        await visit.page.reload()
+        assert await visit.page.evaluate("document.documentElement.dataset.theme") == "light"
+
+    async def test_zone_is_stated_and_changes(self, port, visit):
+        """Times are UTC until asked otherwise, and the page says which they are."""
+        await visit.open(port)
+        await visit.page.wait_for_selector("#tape tr")
+        before = await visit.page.inner_text("#tape tr td")
+        assert await visit.text("zone-name") == "UTC"
+        await visit.page.click("#zone")
+        await visit.page.wait_for_selector("#tape tr")
+        assert await visit.text("foot-zone") == "Asia/Tokyo"
+        after = await visit.page.inner_text("#tape tr td")
+        assert (int(after[:2]) - int(before[:2])) % 24 == 9
+
+    async def test_selector(self, port, visit):
+        """Another bot's figures come when it is chosen; the address remembers it, the demo banner goes."""
+        await visit.open(port)
+        await visit.page.wait_for_selector("#tape tr")
+        await visit.page.select_option("#bot", "maker-2\nalt")
+        await visit.page.wait_for_selector('#orders [data-order^="maker-2"]')
+        assert "bot=maker-2" in visit.page.url and not await visit.page.is_visible("#demo")
+        await visit.page.reload()
+        await visit.page.wait_for_selector('#orders [data-order^="maker-2"]')
+        assert visit.complaints == []
+
+    async def test_usable_within_a_second(self, port, visit):
+        """All of the page's own work up to its first figures takes less than a second."""
+        session = await visit.page.context.new_cdp_session(visit.page)
+        await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        await visit.open(port)
+        await visit.page.wait_for_selector('#pnl-net:not([value=""])')
+        measured = {each["name"]: each["value"] for each in (await session.send("Performance.getMetrics"))["metrics"]}
+        assert measured["TaskDuration"] < 1.0
+
+    async def test_accessible_names(self, port, visit):
+        """Landmarks, names of controls and of pictures, and table headers are there."""
+        await visit.open(port)
+        await visit.page.wait_for_selector("#pnl-chart canvas")
+        unnamed = await visit.page.evaluate(
+            """[...document.querySelectorAll('button, select, [role=img]')].filter((each) => !each.closest('[hidden]')
+              && !(each.innerText.trim() || each.ariaLabel || each.labels?.length || each.title)).length"""
+        )
+        assert unnamed == 0
+        assert await visit.page.locator("main, header.top, footer").count() == 3
+        assert "Profit and loss" in await visit.page.get_attribute("#pnl-chart", "aria-label")

@@ -1,0 +1,353 @@
+"""Batches → stream items, checked against values worked out by hand."""
+
+import asyncio
+import math
+import threading
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
+
+from flashmm_backends.batch import Batch, Points
+from flashmm_streaming import Hub, LiveTap, Projection, _completeness, _text
+
+NOW = 1_800_000_000 * SECOND
+MARKET = {"flashmm_venue": "binance", "flashmm_symbol": "BTCUSDT"}
+STAGES = {"receive": 10, "decide": 100, "risk_check": 20, "sign": 150, "submit": 50, "ack": 1_000}
+
+
+def only(items, stream):
+    """The single item of a stream."""
+    (item,) = items[stream]
+    return item
+
+
+class TestPnl:
+    """P&L out of four gauges."""
+
+    def test_net_is_the_exact_sum(self):
+        """Net is the sum of the parts' decimals: 0.1 + 0.2 is 0.3."""
+        item = only(Projection().project(Bot().pnl(NOW, 0.1, 0.2, -1e-7, 1234567.89)), "pnl")
+        assert item == {
+            "bot": "maker-1",
+            "account": "main",
+            "currency": "USDT",
+            "time_ms": NOW // MILLISECOND,
+            "realized": "0.1",
+            "unrealized": "0.2",
+            "fees": "-0.0000001",
+            "funding": "1234567.89",
+            "net": "1234568.1899999",
+            "missing": [],
+        }
+
+    def test_missing_parts_are_named(self):
+        """A bot that tells only realized P&L gets a net that says what it lacks."""
+        batch = Bot().points(NOW, [("flashmm_pnl_realized", 5.0, {"flashmm_currency": "USDT"})])
+        item = only(Projection().project(batch), "pnl")
+        assert (item["net"], item["missing"]) == ("5", ["unrealized", "fees", "funding"])
+
+    def test_currencies_are_apart(self):
+        """Each currency has its own item."""
+        bot, projection = Bot(), Projection()
+        projection.project(bot.pnl(NOW, 1, 0, 0, 0, "USDT"))
+        items = projection.project(bot.pnl(NOW, 2, 0, 0, 0, "BTC"))
+        assert only(items, "pnl")["currency"] == "BTC"
+
+    def test_late_points_change_nothing(self):
+        """A point older than the last shown is left to queries."""
+        bot, projection = Bot(), Projection()
+        projection.project(bot.pnl(NOW, 1, 0, 0, 0))
+        assert "pnl" not in projection.project(bot.pnl(NOW - SECOND, 9, 0, 0, 0))
+
+    def test_infinite_values_are_left_out(self):
+        """NaN (a stale marker) and infinities are no P&L."""
+        items = Projection().project(Bot().pnl(NOW, math.nan, math.inf, 1, 2))
+        assert "realized" not in only(items, "pnl") and only(items, "pnl")["net"] == "3"
+
+    def test_a_known_series_needs_no_introduction(self):
+        """Series that were durable before we came are learnt apart."""
+        bot, projection = Bot(), Projection()
+        batch = bot.pnl(NOW, 1, 2, 3, 4)
+        projection.learn(batch.series)
+        assert only(projection.project(Batch(NOW, points=batch.points)), "pnl")["net"] == "10"
+
+    def test_unknown_bot_goes_by_its_job(self):
+        """A series without our resource attributes is shown under its job."""
+        batch = Bot().points(NOW, [("flashmm_pnl_realized", 1.0, {"flashmm_currency": "EUR"})])
+        (meta,) = batch.series
+        labels = tuple(pair for pair in meta.labels if pair[0] not in ("flashmm_bot", "flashmm_account"))
+        bare = type(meta)(meta.id, labels, meta.type, "", "")
+        assert (
+            only(Projection().project(Batch(NOW, series=[bare], points=batch.points)), "pnl")["bot"]
+            == "flashmm/maker-1"
+        )
+
+
+def test_the_few_series_are_found_among_many():
+    """Of 10,000 points the followed ones are taken, the last of each series counting."""
+    bot, projection = Bot(), Projection()
+    batch = bot.points(NOW, [("flashmm_inventory_position", 1.5, MARKET)])
+    ids = np.arange(1, 10_001, dtype=np.uint64)
+    ids[[17, 4711]] = batch.points.series_id[0]
+    values = np.zeros(10_000)
+    values[[17, 4711]] = 1.0, -0.25
+    points = Points(ids, np.full(10_000, NOW // MILLISECOND), values)
+    items = projection.project(Batch(NOW, series=batch.series, points=points))
+    assert only(items, "inventory")["position"] == "-0.25"
+
+
+def test_activity_sums_over_sides():
+    """Fills and orders are summed over side, liquidity and outcome; makers and rejections are told apart."""
+    rows = [
+        ("flashmm_fills_total", 3.0, MARKET | {"flashmm_side": "buy", "flashmm_liquidity": "maker"}),
+        ("flashmm_fills_total", 2.0, MARKET | {"flashmm_side": "sell", "flashmm_liquidity": "taker"}),
+        ("flashmm_orders_total", 7.0, MARKET | {"flashmm_side": "buy", "flashmm_order_outcome": "acked"}),
+        ("flashmm_orders_total", 1.0, MARKET | {"flashmm_side": "buy", "flashmm_order_outcome": "rejected"}),
+    ]
+    item = only(Projection().project(Bot().points(NOW, rows)), "activity")
+    assert (item["fills"], item["maker_fills"], item["orders"], item["rejected"]) == (5, 3, 8, 1)
+
+
+class TestSpread:
+    """One second's integrals → spreads in basis points."""
+
+    def test_constant_spreads(self):
+        """Constant spreads of 3, 5 and 2 on a mid of 50,000 are 0.6, 1 and 0.4 bps."""
+        fields = spread_fields(Decimal(50_000), Decimal(3), Decimal(5), Decimal(2), one_tick_ns=SECOND // 4)
+        bot = Bot()
+        items = Projection().project(bot.events(NOW, bot.event("flashmm.spread.sample", NOW, **fields)))
+        item = only(items, "spread")
+        assert [item[name] for name in ("own_bps", "market_bps", "total_bps")] == ["0.6000", "1.0000", "0.4000"]
+        assert [item[name] for name in ("difference_bps", "tick_bound", "uptime")] == [
+            "0.4000",
+            "0.250000",
+            "1.000000",
+        ]
+        market = only(items, "market")
+        assert (market["mid"], market["bid"], market["own_ask"]) == ("50000", "49999", "50001.5")
+
+    def test_unknown_stays_unknown(self):
+        """Where nothing was paired or valid, there is no spread: not zero."""
+        fields = spread_fields(Decimal(50_000), Decimal(3), Decimal(5), Decimal(2))
+        gone = dict.fromkeys(("own_spread_integral", "mid_integral", "bid"))
+        bot = Bot()
+        event = bot.event("flashmm.spread.sample", NOW, **(fields | gone | {"valid_ns": 0}))
+        items = Projection().project(bot.events(NOW, event))
+        item = only(items, "spread")
+        assert item["own_bps"] is item["difference_bps"] is item["tick_bound"] is None
+        assert only(items, "market")["mid"] is None
+
+
+def fill_of(bot, **more):
+    fields = {
+        "venue": "binance",
+        "symbol": "BTCUSDT",
+        "fill_id": "f1",
+        "order_id": "o1",
+        "side": "buy",
+        "price": Decimal("99.90"),
+        "quantity": Decimal("0.10"),
+        "liquidity": "maker",
+        "fee": Decimal("-0.001"),
+        "fee_currency": "USDT",
+        "mid": Decimal("100.00"),
+        "exchange_time_ns": NOW + 1,
+    }
+    return bot.event("flashmm.fill", NOW, **(fields | more))
+
+
+class TestTrades:
+    """Fills as they are."""
+
+    def test_digits_are_kept(self):
+        """Decimals keep their trailing zeros, nanoseconds become text, and the edge is against the mid."""
+        bot = Bot()
+        item = only(Projection().project(bot.events(NOW, fill_of(bot))), "trades")
+        assert (item["price"], item["quantity"], item["exchange_time_ns"]) == ("99.90", "0.10", str(NOW + 1))
+        assert (item["time_ns"], item["time_ms"], item["edge_bps"]) == (str(NOW), NOW // MILLISECOND, "10.0000")
+
+    def test_edge_of_a_sale(self):
+        """Selling below the mid has a negative edge; without a mid there is none."""
+        bot, projection = Bot(), Projection()
+        sold = fill_of(bot, side="sell")
+        assert only(projection.project(bot.events(NOW, sold)), "trades")["edge_bps"] == "-10.0000"
+        blind = fill_of(bot, mid=None)
+        assert only(projection.project(bot.events(NOW, blind)), "trades")["edge_bps"] is None
+
+
+class TestOrders:
+    """Transitions, placements, latency."""
+
+    def test_transition(self):
+        """A transition keeps its fields and leaves out what is absent."""
+        bot = Bot()
+        event = bot.event(
+            "flashmm.order", NOW, venue="v", symbol="S", order_id="o", state="acked", side="buy", reason=None
+        )
+        item = only(Projection().project(bot.events(NOW, event)), "orders")
+        assert (item["type"], item["state"], "reason" in item) == ("transition", "acked", False)
+
+    def test_placement_joins_its_stages(self):
+        """Stages that came in an earlier batch belong to the root that ends later."""
+        bot, projection = Bot(), Projection()
+        spans = bot.placement("o-1", "BTCUSDT", "buy", NOW, STAGES)
+        assert "orders" not in projection.project(bot.spans(NOW, spans[:3]))
+        items = projection.project(bot.spans(NOW + SECOND, spans[3:]))
+        item = only(items, "orders")
+        assert (item["type"], item["order_id"], item["outcome"], item["bot"]) == (
+            "placement",
+            "o-1",
+            "acked",
+            "maker-1",
+        )
+        assert (item["duration_us"], item["stages_us"]) == (1_330.0, {name: float(us) for name, us in STAGES.items()})
+
+    def test_latency_quantiles_equal_numpys(self):
+        """p50 and p99 are numpy's over the window, whole and by stage."""
+        bot, projection = Bot(), Projection()
+        spans = [
+            span
+            for number in range(200)
+            for span in bot.placement(f"o{number}", "BTCUSDT", "buy", NOW, {"decide": 10 + number, "ack": 1_000})
+        ]
+        item = only(projection.project(bot.spans(NOW, spans)), "latency")
+        expected = np.quantile(np.arange(1_010, 1_210), [0.5, 0.99])
+        assert [item["total"]["p50_us"], item["total"]["p99_us"]] == pytest.approx(expected, abs=0.05)
+        assert item["stages"]["decide"]["max_us"] == 209 and item["orders"] == item["window"] == 200
+
+    def test_latency_is_computed_five_times_a_second(self):
+        """Between two computations orders gather; nothing new means no item."""
+        bot, projection = Bot(), Projection()
+        assert "latency" in projection.project(bot.spans(NOW, bot.placement("a", "S", "buy", NOW, STAGES)))
+        soon = NOW + 100 * MILLISECOND
+        assert "latency" not in projection.project(bot.spans(soon, bot.placement("b", "S", "buy", NOW, STAGES)))
+        assert only(projection.project(Batch(NOW + SECOND)), "latency")["orders"] == 2
+        assert "latency" not in projection.project(Batch(NOW + 2 * SECOND))
+
+
+class TestCompleteness:
+    """Received of expected, by bot."""
+
+    def mark(self, bot, kind, high_water):
+        return bot.event("flashmm.stream", NOW, mark="mark", kind=kind, high_water=high_water, previous_run=None)
+
+    def test_all_there(self):
+        """Every number received is exactly 1."""
+        bot = Bot()
+        item = only(Projection().project(bot.events(NOW, fill_of(bot), fill_of(bot))), "completeness")
+        assert (item["received"], item["expected"], item["missing"], item["ratio"]) == (2, 2, 0, "1")
+
+    def test_a_hole_and_a_lost_tail(self):
+        """A hole in the numbers and a mark beyond the last one both count as missing."""
+        bot, projection = Bot(), Projection()
+        first = fill_of(bot)
+        bot.lose("flashmm.fill")
+        third = fill_of(bot)
+        item = only(projection.project(bot.events(NOW, first, third)), "completeness")
+        assert (item["received"], item["expected"]) == (2, 3)
+        item = only(projection.project(bot.events(NOW, self.mark(bot, "flashmm.fill", 5))), "completeness")
+        assert (item["received"], item["expected"], item["missing"], item["ratio"]) == (3, 6, 3, "0.5")
+
+    def test_late_arrivals_fill_the_hole(self):
+        """What comes late is counted when it comes."""
+        bot, projection = Bot(), Projection()
+        events = [fill_of(bot) for _ in range(3)]
+        projection.project(bot.events(NOW, events[0], events[2]))
+        assert only(projection.project(bot.events(NOW, events[1])), "completeness")["missing"] == 0
+
+    def test_joining_in_the_middle(self):
+        """Of a run that was there before us, only what follows is expected."""
+        bot = Bot()
+        bot.lose("flashmm.fill", 1_000)
+        item = only(Projection().project(bot.events(NOW, fill_of(bot))), "completeness")
+        assert item["expected"] == 1
+
+    def test_ratio_is_rounded_down(self):
+        """One missing of ten million is not 1."""
+        assert _completeness._ratio(9_999_999, 10_000_000) == "0.999999"
+
+
+class TestModels:
+    """Predictions and what came of them."""
+
+    def said(self, bot, kind, number, value):
+        more = {"horizon_ns": SECOND} if kind == "prediction" else {}
+        fields = {"venue": "v", "symbol": "S", "model": "m", "prediction_id": number, "value": value}
+        return bot.event(f"flashmm.{kind}", NOW, **fields, **more)
+
+    def test_hit_rate(self):
+        """Direction right in two of three judged; an outcome of zero and one without a prediction don't count."""
+        bot = Bot()
+        pairs = [("1", 0.5, 2.0), ("2", -0.5, 1.0), ("3", -1.0, -0.1), ("4", 1.0, 0.0)]
+        events = [self.said(bot, "prediction", number, said) for number, said, _ in pairs]
+        events += [self.said(bot, "outcome", number, truth) for number, _, truth in pairs]
+        events.append(self.said(bot, "outcome", "unheard-of", 1.0))
+        item = Projection().project(bot.events(NOW, *events))["model"][-1]
+        assert (item["hit_rate"], item["judged"], item["source"]) == ("0.666667", 3, "judged")
+
+    def test_reported_accuracy(self):
+        """The bot's own gauge is shown as reported."""
+        labels = {"flashmm_model": "m", "flashmm_symbol": "S"}
+        item = only(
+            Projection().project(Bot().points(NOW, [("flashmm_model_accuracy_ratio", 0.5625, labels)])), "model"
+        )
+        assert (item["accuracy"], item["source"], item["model"]) == ("0.5625", "reported", "m")
+
+
+class TestBots:
+    """Who is there."""
+
+    def test_announced_once_a_run(self):
+        """A bot is announced when it is new, and again with a new run."""
+        projection = Projection()
+        item = only(projection.project(Bot().hello(NOW)), "bots")
+        assert (item["bot"], item["demo"], item["environment"]) == ("maker-1", True, "demo")
+        assert "bots" not in projection.project(Bot().hello(NOW))
+        assert only(projection.project(Bot(run="run-2").hello(NOW)), "bots")["run"] == "run-2"
+
+    def test_production_is_no_demo(self):
+        """Only the environment `demo` is a demo."""
+        assert only(Projection().project(Bot(environment="production").hello(NOW)), "bots")["demo"] is False
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_text_of_a_double_reads_back(value):
+    """The text of a double has no exponent and is the same double again."""
+    text = _text.from_float(value)
+    assert text is not None and "e" not in text and float(text) == value
+
+
+class TestTap:
+    """The tap: publishes on the hub's loop, and never throws."""
+
+    async def test_from_any_thread(self):
+        """A batch tapped on another thread is published on the loop."""
+        hub = Hub("e", CollectorRegistry())
+        ready = asyncio.Event()
+        session = hub.join(ready.set)
+        hub.receive(session, '{"type":"subscribe","streams":["pnl"]}')
+        session.take()
+        ready.clear()
+        tap = LiveTap(hub, asyncio.get_running_loop(), CollectorRegistry())
+        thread = threading.Thread(target=tap, args=(Bot().pnl(NOW, 1, 2, 3, 4),))
+        thread.start()
+        await ready.wait()
+        thread.join()
+        frame = session.take()
+        assert frame is not None and b'"net":"10"' in frame
+
+    async def test_a_broken_batch_is_counted(self, caplog):
+        """A batch that cannot be projected is logged and counted; the next one is shown."""
+        hub, registry = Hub("e", CollectorRegistry()), CollectorRegistry()
+        tap = LiveTap(hub, asyncio.get_running_loop(), registry)
+        bot = Bot()
+        tap(bot.events(NOW, bot.event("flashmm.prediction", NOW)))
+        assert registry.get_sample_value("flashmm_stream_projection_failures_total") == 1
+        assert "could not be shown" in caplog.text
+        tap(bot.pnl(NOW, 1, 2, 3, 4))
+        assert hub.position("pnl").offset == 1
