@@ -103,7 +103,7 @@ class _Grown:
         for series, time_ms, flags in self.times():
             number = value(series)
             if self.random.random() < self.plan.odd:
-                number = self.random.choice([math.nan, math.inf, -math.inf, 1e300, -0.0, 5e-324])
+                number = self.random.choice([math.nan, math.inf, -math.inf, 1e300, -0.0, 1e-300])
             points.append(pb.NumberDataPoint(as_double=number, **self.common(series, time_ms, flags)))
         return points
 
@@ -143,7 +143,7 @@ class _Grown:
     def native(self) -> pb.Metric:
         grown, negative = _Counts(self, 20), _Counts(self, 3)
         scales = [self.random.choice([-2, 0, 3, 5, 8, 10]) for _ in range(self.plan.series)]
-        offsets = [self.random.randint(-40, 10) for _ in range(self.plan.series)]
+        offsets = [self.random.randint(-5 if scale < 0 else -40, 10) for scale in scales]
         signed = self.random.random() < 0.3
         points: list[NativePoint] = []
         for series, time_ms, flags in self.times():
@@ -153,7 +153,7 @@ class _Grown:
                 counts = [count + 1 for count in counts]
             zero = 1 if signed else 0
             if self.random.random() < self.plan.resets:
-                scales[series] = max(-4, scales[series] - 1)
+                scales[series] = max(min(scales[series], 0), scales[series] - 1)
             point = NativePoint(
                 scale=scales[series],
                 zero_count=zero,
