@@ -180,14 +180,16 @@ class Harness:
             self.closed_ns = self.samples[-1].end_ns
 
 
-prices = st.integers(990, 1010).map(lambda ticks: ticks * TICK)
-quantities = st.integers(1, 4).map(lambda lots: lots * LOT * 1000)
+# Few prices and quantities, so that ours are often the best level, and the whole of it.
+bid_prices = st.integers(997, 1000).map(lambda ticks: ticks * TICK)
+ask_prices = st.integers(1000, 1003).map(lambda ticks: ticks * TICK)
+quantities = st.integers(1, 2).map(lambda lots: lots * LOT * 1000)
 
 
 @st.composite
 def levels(draw: st.DrawFn, *, bids: bool, most: int = 3) -> Side:
     """Up to so many levels, best first."""
-    chosen = draw(st.lists(prices, max_size=most, unique=True))
+    chosen = draw(st.lists(bid_prices if bids else ask_prices, max_size=most, unique=True))
     return tuple((price, draw(quantities)) for price in sorted(chosen, reverse=bids))
 
 
