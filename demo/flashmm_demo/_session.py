@@ -146,12 +146,14 @@ class Session:
     async def _trade(self, feed: Feed) -> None:
         trading = asyncio.create_task(self._follow(feed), name="demo-trading")
         stopping = asyncio.create_task(self._stopping.wait(), name="demo-stopping")
-        await asyncio.wait((trading, stopping), return_when=asyncio.FIRST_COMPLETED)
-        for task in (trading, stopping):
-            task.cancel()
-        results = await asyncio.gather(trading, stopping, return_exceptions=True)
-        if isinstance(results[0], Exception):
-            raise results[0]
+        try:
+            await asyncio.wait((trading, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            trading.cancel()
+            stopping.cancel()
+            await asyncio.wait((trading, stopping))
+        if not trading.cancelled():
+            trading.result()
 
     async def _follow(self, feed: Feed) -> None:
         try:
@@ -194,7 +196,8 @@ class Session:
             while self.trader.busy and self.trader.now_ns < deadline_ns:
                 await self._step(feed, min(self.trader.next_ns, deadline_ns))
         except FeedEnded:
-            self.trader.advance(deadline_ns)
+            while self.trader.busy and self.trader.next_ns < deadline_ns:
+                self.trader.advance(self.trader.next_ns)
         if self.trader.busy:
             _log.error("orders were still open when the demo ended")
 

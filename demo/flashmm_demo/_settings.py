@@ -11,6 +11,7 @@ class DemoError(Exception):
     ├── UnknownFeed
     ├── UnknownSymbol
     ├── MalformedMessage
+    ├── NothingToRecordTo
     └── FeedEnded
     """
 

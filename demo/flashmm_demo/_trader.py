@@ -112,6 +112,7 @@ class Trader:
     def finish(self) -> None:
         """Report one last time, with final books."""
         self._report(self.now_ns, final=True)
+        self._report_slowly(self.now_ns)
 
     def _assign(self, switchback: Switchback, due_ns: int) -> None:
         assignment = switchback.at(due_ns)

@@ -6,7 +6,7 @@ Source: Binance USD-M futures, "Individual Symbol Book Ticker", "Diff. Book Dept
 import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal, DecimalException
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flashmm_demo._messages import Depth, Level, MarketMessage, Snapshot, Ticker, Trade
 from flashmm_demo._settings import DemoError
@@ -52,7 +52,13 @@ def encode(message: MarketMessage, *, name_symbol: bool = False) -> str:
             return _compact(_snapshot_json(message, name_symbol=name_symbol))
 
 
-def _typed(document: _Json, received_ns: int, default_symbol: str) -> MarketMessage | None:
+def _typed(document: object, received_ns: int, default_symbol: str) -> MarketMessage | None:
+    if not isinstance(document, dict):
+        raise TypeError
+    return _message(cast("_Json", document), received_ns, default_symbol)
+
+
+def _message(document: _Json, received_ns: int, default_symbol: str) -> MarketMessage | None:
     if "lastUpdateId" in document:
         return _snapshot(document, received_ns, default_symbol)
     if "stream" not in document:
@@ -64,56 +70,56 @@ def _typed(document: _Json, received_ns: int, default_symbol: str) -> MarketMess
 
 def _ticker(data: _Json, received_ns: int, _stream: str) -> Ticker:
     return Ticker(
-        symbol=data["s"],
+        symbol=str(data["s"]),
         received_ns=received_ns,
-        exchange_ns=data["E"] * _MS,
-        update_id=data["u"],
+        exchange_ns=_whole(data["E"]) * _MS,
+        update_id=_whole(data["u"]),
         bid=_amount(data["b"]),
         bid_quantity=_amount(data["B"]),
         ask=_amount(data["a"]),
         ask_quantity=_amount(data["A"]),
-        transaction_ns=data["T"] * _MS,
+        transaction_ns=_whole(data["T"]) * _MS,
     )
 
 
 def _depth(data: _Json, received_ns: int, stream: str) -> Depth:
     return Depth(
-        symbol=data["s"],
+        symbol=str(data["s"]),
         received_ns=received_ns,
-        exchange_ns=data["E"] * _MS,
-        first_id=data["U"],
-        last_id=data["u"],
-        previous_id=data["pu"],
+        exchange_ns=_whole(data["E"]) * _MS,
+        first_id=_whole(data["U"]),
+        last_id=_whole(data["u"]),
+        previous_id=_whole(data["pu"]),
         bids=_levels(data["b"]),
         asks=_levels(data["a"]),
-        transaction_ns=data["T"] * _MS,
+        transaction_ns=_whole(data["T"]) * _MS,
         stream=stream,
     )
 
 
 def _trade(data: _Json, received_ns: int, _stream: str) -> Trade:
     return Trade(
-        symbol=data["s"],
+        symbol=str(data["s"]),
         received_ns=received_ns,
-        exchange_ns=data["E"] * _MS,
-        trade_id=data["t"],
+        exchange_ns=_whole(data["E"]) * _MS,
+        trade_id=_whole(data["t"]),
         price=_amount(data["p"]),
         quantity=_amount(data["q"]),
-        buyer_is_maker=data["m"],
-        transaction_ns=data["T"] * _MS,
-        execution=data["X"],
+        buyer_is_maker=bool(data["m"]),
+        transaction_ns=_whole(data["T"]) * _MS,
+        execution=str(data["X"]),
     )
 
 
 def _snapshot(data: _Json, received_ns: int, default_symbol: str) -> Snapshot:
     return Snapshot(
-        symbol=data.get("symbol", default_symbol),
+        symbol=str(data.get("symbol", default_symbol)),
         received_ns=received_ns,
-        exchange_ns=data["E"] * _MS,
-        last_id=data["lastUpdateId"],
+        exchange_ns=_whole(data["E"]) * _MS,
+        last_id=_whole(data["lastUpdateId"]),
         bids=_levels(data["bids"]),
         asks=_levels(data["asks"]),
-        transaction_ns=data["T"] * _MS,
+        transaction_ns=_whole(data["T"]) * _MS,
     )
 
 
@@ -122,6 +128,12 @@ _READERS: Final[dict[str, Callable[[_Json, int, str], MarketMessage]]] = {
     "depthUpdate": _depth,
     "trade": _trade,
 }
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise TypeError
+    return number
 
 
 def _amount(text: str) -> Decimal:

@@ -73,6 +73,11 @@ class BinanceFeed:
         self.connections = 0
         """Connections made so far."""
 
+    @property
+    def queued(self) -> int:
+        """Messages that have come and were not taken yet."""
+        return self._queue.qsize()
+
     async def next(self, until_ns: int) -> Message | None:
         """The next message, or None once `until_ns` has come without one. Raises what ended the reading."""
         while self._queue.empty():

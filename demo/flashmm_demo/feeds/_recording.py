@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,19 +36,28 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a recording, in order. Raises MalformedMessage for one without a leading time."""
-    with _open_text(path) as file:
-        for line in file:
-            stamp, _, text = line.partition(" ")
-            if not stamp.isdecimal():
-                raise MalformedMessage(line)
-            yield Line(int(stamp), text.rstrip("\n"))
+    """The lines of a recording, in order. One that was cut off, as by a crash while it was written, ends there.
+
+    Raises MalformedMessage for a line without a leading time, OSError for a file that can't be read.
+    """
+    try:
+        with _open_text(path) as file:
+            yield from map(_line, file)
+    except (EOFError, zlib.error) as error:
+        _log.warning("recording %s is cut off: %s", path, error)
+
+
+def _line(text: str) -> Line:
+    stamp, _, message = text.partition(" ")
+    if not stamp.isdecimal():
+        raise MalformedMessage(text)
+    return Line(int(stamp), message.rstrip("\n"))
 
 
 def _open_text(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n")
+    return path.open(encoding="utf-8", errors="replace", newline="\n")
 
 
 class RecordedFeed:

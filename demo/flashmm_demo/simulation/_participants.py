@@ -34,7 +34,7 @@ class MarketParameters:
     """Share of the way from belief to value that a requote goes."""
     requote_rate: float = 8.0
     """Requotes of the background makers a second."""
-    taker_rate: float = 0.7
+    taker_rate: float = 0.5
     """Takers a second without clustering."""
     taker_branching: float = 0.6
     """Further takers that one brings."""
