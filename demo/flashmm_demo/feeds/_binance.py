@@ -57,13 +57,15 @@ class BinanceFeed:
         rest_url: str,
         clock: Callable[[], int],
         back_off: BackOff | None = None,
+        *,
+        queue_max: int = _QUEUE_MAX,
     ) -> None:
         self._symbols = symbols
         self._stream_url = f"{stream_url}?streams={'/'.join(_streams(symbols))}"
         self._rest_url = rest_url
         self._clock = clock
         self._back_off = back_off or BackOff()
-        self._queue: asyncio.Queue[Message] = asyncio.Queue(_QUEUE_MAX)
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(queue_max)
         self._chains: dict[str, DepthChain] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -72,11 +74,6 @@ class BinanceFeed:
         """Messages that were not understood."""
         self.connections = 0
         """Connections made so far."""
-
-    @property
-    def queued(self) -> int:
-        """Messages that have come and were not taken yet."""
-        return self._queue.qsize()
 
     async def next(self, until_ns: int) -> Message | None:
         """The next message, or None once `until_ns` has come without one. Raises what ended the reading."""
@@ -165,10 +162,13 @@ class BinanceFeed:
                 self._queue.get_nowait()
             self._lose("the bot fell behind")
             self._begin_chains()
-        self._queue.put_nowait(message)
+        else:
+            self._queue.put_nowait(message)
 
     def _lose(self, reason: str) -> None:
         now_ns = max(self._last_ns, self._clock())
+        for fetching in self._fetching.values():
+            fetching.cancel()
         for symbol in self._symbols:
             if not self._queue.full():
                 self._queue.put_nowait(Reset(symbol, now_ns, reason))

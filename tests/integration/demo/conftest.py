@@ -39,7 +39,7 @@ class Collector(logs_grpc.LogsServiceServicer, metrics_grpc.MetricsServiceServic
     requests: list[object] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def Export(self, request, context):
+    def Export(self, request, _context):
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
@@ -128,6 +128,8 @@ class Exchange:
     paths: list[str] = field(default_factory=list)
     scripts: list[list[str | None]] = field(default_factory=list)
     """What each connection sends; None ends it rudely. Without a script, all lines; then it stays open."""
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+    """A client has read nearly all of what a connection sent: it answered a ping after it."""
     failing_snapshots: int = 0
     """Answer so many snapshot requests with an error first."""
 
@@ -147,6 +149,8 @@ class Exchange:
                 connection.transport.abort()
                 return
             await connection.send(text)
+        await (await connection.ping())
+        self.drained.set()
         await connection.wait_closed()
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:

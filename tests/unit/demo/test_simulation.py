@@ -156,16 +156,15 @@ class RestingBot:
 
 def resting(informed_share: float) -> RestingBot:
     bot = RestingBot(market(11, MarketParameters(informed_share=informed_share)))
-    bot.trade(2400)
+    bot.trade(1000)
     return bot
 
 
 def test_informed_flow_makes_fills_lose_after_the_fact() -> None:
     """Adverse selection is real: the mid moves against a resting order's fills, the more so the more takers know."""
-    knowing, some, unknowing = resting(0.8), resting(0.3), resting(0.0)
-    assert min(len(bot.fills) for bot in (knowing, some, unknowing)) > 100
-    assert knowing.markout(5) < some.markout(5) < unknowing.markout(5)
-    assert some.markout(5) < -0.25
+    knowing, unknowing = resting(0.8), resting(0.0)
+    assert min(len(knowing.fills), len(unknowing.fills)) > 40
+    assert knowing.markout(5) < -0.5 < unknowing.markout(5)
 
 
 # The matching engine, by hand.
