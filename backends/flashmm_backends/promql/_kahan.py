@@ -11,6 +11,9 @@ from flashmm_backends.promql._values import Floats, Indices
 _BLOCK = 256
 """Windows up to this length are summed in Prometheus's order; longer ones in blocks that are summed in turn."""
 
+_AT_ONCE = 16_384
+"""Blocks that are summed side by side: their arrays stay in the second-level cache."""
+
 
 @dataclass(slots=True)
 class Sums:
@@ -35,37 +38,54 @@ class Sums:
         return np.where(np.isfinite(self.total), self.total / divisor + self.lost / divisor, self.total / divisor)
 
 
-def window_sums(low: Indices, high: Indices, terms: Callable[[Indices], Floats], budget: Budget) -> Sums:
-    """Sum terms over the windows [low, high), shape (rows, steps).
-
-    terms maps sample indices of shape (rows, steps, blocks) to what is summed.
-    """
-    longest = int((high - low).max(initial=0))
-    starts = np.arange(0, max(longest, 1), _BLOCK)
-    lows = low[..., None] + starts
-    highs = np.minimum(lows + _BLOCK, high[..., None])
-    return _over_blocks(_by_position(lows, highs, min(longest, _BLOCK), terms, budget))
+Terms = Callable[[Indices, Indices], Floats]
+"""What is summed: from sample indices and the cells (row-major) that they are for, shape (n,) each."""
 
 
-def _by_position(
-    low: Indices, high: Indices, longest: int, terms: Callable[[Indices], Floats], budget: Budget
-) -> Sums:
-    sums = Sums.zeros(low.shape)
-    for position in range(longest):
-        budget.check_time()
-        index = low + position
-        inside = index < high
-        sums.add(np.where(inside, terms(np.where(inside, index, 0)), 0.0))
+def window_sums(low: Indices, high: Indices, terms: Terms, budget: Budget) -> Sums:
+    """Sum terms over the windows [low, high) of every cell, shape (rows, steps)."""
+    counts = (high - low).ravel()
+    blocks = -(-counts // _BLOCK)
+    cells = np.repeat(np.arange(len(counts)), blocks)
+    block = np.arange(len(cells)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
+    starts = low.ravel()[cells] + block * _BLOCK
+    partial = _by_position(starts, np.minimum(high.ravel()[cells] - starts, _BLOCK), cells, terms, budget)
+    sums = _over_blocks(partial, cells, block, len(counts))
+    return Sums(sums.total.reshape(low.shape), sums.lost.reshape(low.shape))
+
+
+def _by_position(starts: Indices, lengths: Indices, cells: Indices, terms: Terms, budget: Budget) -> Sums:
+    """Sum of each block, first samples first, as many blocks at once as the processor's cache holds."""
+    order = np.argsort(-lengths, kind="stable")
+    sums = Sums.zeros(starts.shape)
+    for first in range(0, len(order), _AT_ONCE):
+        chosen = order[first : first + _AT_ONCE]
+        part = _longest_first(starts[chosen], lengths[chosen], cells[chosen], terms, budget)
+        sums.total[chosen], sums.lost[chosen] = part.total, part.lost
     return sums
 
 
-def _over_blocks(partial: Sums) -> Sums:
-    if partial.total.shape[-1] == 1:
-        return Sums(partial.total[..., 0], partial.lost[..., 0])
-    sums = Sums.zeros(partial.total.shape[:-1])
-    for block in range(partial.total.shape[-1]):
-        sums.add(partial.total[..., block])
-    sums.lost += partial.lost.sum(axis=-1)
+def _longest_first(starts: Indices, lengths: Indices, cells: Indices, terms: Terms, budget: Budget) -> Sums:
+    """Sum of each block; the longest lead, so that those still growing are a prefix."""
+    sums = Sums.zeros(starts.shape)
+    growing = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
+    for position, active in enumerate(growing.tolist()):
+        budget.check_time()
+        part = Sums(sums.total[:active], sums.lost[:active])
+        part.add(terms(starts[:active] + position, cells[:active]))
+        sums.total[:active] = part.total
+    return sums
+
+
+def _over_blocks(partial: Sums, cells: Indices, block: Indices, number: int) -> Sums:
+    """Sums of the blocks of each cell, in order."""
+    sums = Sums.zeros((number,))
+    for index in range(int(block.max(initial=-1)) + 1):
+        chosen = block == index
+        cell = cells[chosen]
+        part = Sums(sums.total[cell], sums.lost[cell])
+        part.add(partial.total[chosen])
+        sums.total[cell], sums.lost[cell] = part.total, part.lost + partial.lost[chosen]
     return sums
 
 

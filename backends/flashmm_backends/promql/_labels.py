@@ -18,17 +18,17 @@ def get(labels: Labels, name: str) -> str:
 
 def without_metadata(labels: Labels) -> Labels:
     """Without the metric name (and type and unit), as for the result of a calculation."""
-    return tuple(pair for pair in labels if pair[0] not in _METADATA)
+    return tuple([pair for pair in labels if pair[0] not in _METADATA])
 
 
 def without(labels: Labels, names: Collection[str]) -> Labels:
     """Without the named labels."""
-    return tuple(pair for pair in labels if pair[0] not in names)
+    return tuple([pair for pair in labels if pair[0] not in names])
 
 
 def only(labels: Labels, names: Collection[str]) -> Labels:
     """The named labels alone."""
-    return tuple(pair for pair in labels if pair[0] in names)
+    return tuple([pair for pair in labels if pair[0] in names])
 
 
 def updated(labels: Labels, changes: Iterable[tuple[str, str]]) -> Labels:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import promql_parser as parser
@@ -59,8 +60,9 @@ _DURATION_MS_MAX = 2**63 // 1_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
+@lru_cache(maxsize=256)
 def parse(text: str, limits: Limits) -> Expr:
-    """The syntax tree of a query. Raises QueryRefused (bad_data) as Prometheus would."""
+    """The syntax tree of a query, kept for its return. Raises QueryRefused (bad_data) as Prometheus would."""
     refuse_costly(text, limits)
     return _contained(lambda: _expression(parser.parse(text)))
 

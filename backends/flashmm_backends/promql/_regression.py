@@ -7,7 +7,7 @@ import numpy as np
 
 from flashmm_backends.promql._kahan import window_sums
 from flashmm_backends.promql._over_time import Cells, pair_counts
-from flashmm_backends.promql._values import Floats, Times
+from flashmm_backends.promql._values import Floats, Indices, Times
 from flashmm_backends.promql._windows import Windows
 
 
@@ -31,16 +31,13 @@ def prediction(windows: Windows, parameters: Sequence[Floats]) -> Cells:
 
 def _fitted(windows: Windows, origin_ms: Times) -> _Lines:
     """Lines whose intercept is their value at the origin, shape (rows, steps)."""
-    origin = origin_ms[..., None]
+    origin = origin_ms.ravel()
     number = np.maximum(windows.counts, 1).astype(np.float64)
 
-    def seconds(index: Times) -> Floats:
-        return (windows.times_ms[index] - origin) / 1000
-
     def summed(power: int, *, by_value: bool) -> Floats:
-        def terms(index: Times) -> Floats:
-            factor = seconds(index) ** power if power else 1.0
-            return factor * windows.values[index] if by_value else factor * np.ones(index.shape)
+        def terms(index: Indices, cell: Indices) -> Floats:
+            factor = ((windows.times_ms[index] - origin[cell]) / 1000) ** power
+            return factor * windows.values[index] if by_value else factor
 
         return window_sums(windows.low, windows.high, terms, windows.budget).value()
 
