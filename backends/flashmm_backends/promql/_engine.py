@@ -13,7 +13,7 @@ from flashmm_backends.promql._limits import Budget, Limits
 from flashmm_backends.promql._parse import parse
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Scalars, Times, Vectors, held, single_row
-from flashmm_backends.promql._windows import Windows
+from flashmm_backends.promql._windows import RangeVector, Windows
 from flashmm_backends.promql.source import HistogramSamples, SampleSource
 
 
@@ -77,7 +77,7 @@ class Engine:
 def _instant(evaluator: Evaluator, expr: Expr, at_ms: int) -> InstantResult:
     notes = evaluator.session.notes
     if isinstance(expr, RangeSelector | Subquery):
-        matrix = _matrix(evaluator.windows(expr))
+        matrix = _matrix(evaluator.range_vector(expr))
         return InstantResult("matrix", matrix=matrix, annotations=tuple(notes))
     value = evaluator.value(expr)
     if isinstance(value, Scalars):
@@ -114,10 +114,15 @@ def _one_series(vectors: Vectors, row: int, steps: Times) -> RangeSeries | None:
     return RangeSeries(vectors.labels[row], steps[present], values, steps[where].tolist(), histograms)
 
 
-def _matrix(windows: Windows) -> list[RangeSeries]:
+def _matrix(ranges: RangeVector) -> list[RangeSeries]:
     """The samples themselves, of the only step."""
-    rows = sorted(range(len(windows.labels)), key=lambda row: windows.labels[row])
-    return [series for row in rows if (series := _raw_series(windows, row)) is not None]
+    series = [
+        found
+        for _, windows in ranges.parts()
+        for row in range(len(windows.labels))
+        if (found := _raw_series(windows, row)) is not None
+    ]
+    return sorted(series, key=lambda found: found.labels)
 
 
 def _raw_series(windows: Windows, row: int) -> RangeSeries | None:

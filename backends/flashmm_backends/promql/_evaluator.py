@@ -34,7 +34,7 @@ from flashmm_backends.promql._parse import SET_OPERATORS
 from flashmm_backends.promql._selectors import select_instant
 from flashmm_backends.promql._session import Session, note_quantile
 from flashmm_backends.promql._values import Scalars, Times, Vectors, empty_vectors, merged
-from flashmm_backends.promql._windows import Windows, samples_of, select_windows, windows_over
+from flashmm_backends.promql._windows import RangeVector, samples_of, select_range
 
 Value = Vectors | Scalars
 
@@ -65,17 +65,17 @@ class Evaluator:
             return self._repeated(Evaluator(self.session, self.steps[:1]).value(expr))
         return _EVALUATIONS[type(expr)](self, expr)
 
-    def windows(self, expr: Expr) -> Windows:
+    def range_vector(self, expr: Expr) -> RangeVector:
         """An expression of type range vector."""
         if isinstance(expr, RangeSelector):
-            return select_windows(self.session, expr, self.steps)
+            return select_range(self.session, expr, self.steps)
         assert isinstance(expr, Subquery)
         end = self.session.reference_times(self.steps, expr.offset_ms, expr.at)
         inner = Evaluator(self.session, self.subquery_steps(expr, end))
         found = inner.vectors(expr.expr) if len(inner.steps) else empty_vectors(0)
         samples = samples_of(found, inner.steps)
         self.session.budget.take(len(samples.labels) * len(self.steps))
-        return windows_over(samples, end, self.steps, expr.range_ms, self.session.budget)
+        return RangeVector(samples, end, self.steps, expr.range_ms, self.session.budget)
 
     def subquery_steps(self, expr: Subquery, end: Times) -> Times:
         """Multiples of the subquery's step within all windows, their older end excluded."""

@@ -20,7 +20,7 @@ from flashmm_backends.promql._histogram_range import with_histograms
 from flashmm_backends.promql._over_time import Cells
 from flashmm_backends.promql._relabel import absent_labels, joined, replaced
 from flashmm_backends.promql._selectors import select_instant
-from flashmm_backends.promql._session import note_quantile
+from flashmm_backends.promql._session import Session, note_quantile
 from flashmm_backends.promql._values import (
     Floats,
     Mask,
@@ -29,10 +29,11 @@ from flashmm_backends.promql._values import (
     any_row,
     any_step,
     merged,
+    no_histograms,
     require_distinct,
     single_row,
 )
-from flashmm_backends.promql._windows import Windows
+from flashmm_backends.promql._windows import RangeVector, Windows
 
 if TYPE_CHECKING:
     from flashmm_backends.promql._evaluator import Evaluator
@@ -87,18 +88,30 @@ def _allowed(node: Call, scalars: Sequence[Floats]) -> Mask | bool:
 
 def call_range_function(evaluator: "Evaluator", node: Call) -> Value:
     """A function of a range vector, with scalars before or after it."""
-    windows = evaluator.windows(next(a for a in node.arguments if a.kind is Kind.MATRIX))
+    ranges = evaluator.range_vector(next(a for a in node.arguments if a.kind is Kind.MATRIX))
     scalars = [evaluator.scalars(a).values for a in node.arguments if a.kind is Kind.SCALAR]
     _note_quantile(evaluator, node, scalars)
-    cells = RANGE_FUNCTIONS[node.function](windows, scalars)
-    vectors = Vectors(windows.labels, cells.values, cells.present)
-    if windows.histograms:
-        vectors = with_histograms(node.function, windows, vectors, evaluator.session)
-    vectors = vectors.without_empty()
+    vectors = _over_windows(node.function, ranges, scalars, evaluator.session).without_empty()
     _note_non_counters(evaluator, node, vectors)
     if node.function != "last_over_time":
         vectors = vectors.relabelled(_labels.without_metadata)
     return require_distinct(vectors)
+
+
+def _over_windows(function: str, ranges: RangeVector, scalars: Sequence[Floats], session: Session) -> Vectors:
+    histograms = no_histograms(ranges.shape) if ranges.samples.histograms else None
+    result = Vectors(
+        ranges.samples.labels, np.zeros(ranges.shape), np.zeros(ranges.shape, dtype=np.bool_), histograms
+    )
+    for rows, windows in ranges.parts():
+        cells = RANGE_FUNCTIONS[function](windows, scalars)
+        part = Vectors(windows.labels, cells.values, cells.present)
+        if windows.histograms:
+            part = with_histograms(function, windows, part, session)
+        result.values[rows], result.present[rows] = part.values, part.present
+        if result.histograms is not None and part.histograms is not None:
+            result.histograms[rows] = part.histograms
+    return result
 
 
 def _note_quantile(evaluator: "Evaluator", node: Call, scalars: Sequence[Floats]) -> None:
@@ -128,11 +141,8 @@ def _missing(evaluator: "Evaluator", node: Call, found: Vectors) -> Value:
 
 
 def _absent_over_time(evaluator: "Evaluator", node: Call) -> Value:
-    windows = evaluator.windows(node.arguments[0])
-    found = Vectors(windows.labels, np.ones(windows.low.shape), windows.counts > 0)
-    if windows.histograms:
-        found = with_histograms("present_over_time", windows, found, evaluator.session)
-    return _missing(evaluator, node, found)
+    ranges = evaluator.range_vector(node.arguments[0])
+    return _missing(evaluator, node, _over_windows("present_over_time", ranges, (), evaluator.session))
 
 
 def _text(expr: Expr) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.promql._ast import Selector
+from flashmm_backends.promql._parts import parts
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors, no_histograms
 from flashmm_backends.promql.source import HistogramSamples, Selection
@@ -20,15 +21,30 @@ class Found:
     vectors: Vectors
     times_ms: Times
 
+    def rows(self, rows: slice) -> "Found":
+        """Some of the rows; to write to them is to write to these."""
+        vectors = self.vectors
+        histograms = None if vectors.histograms is None else vectors.histograms[rows]
+        part = Vectors(vectors.labels[rows], vectors.values[rows], vectors.present[rows], histograms)
+        return Found(part, self.times_ms[rows])
+
 
 def select_instant(session: Session, selector: Selector, steps: Times) -> Found:
     """Evaluate an instant vector selector at every step (lookback excludes its older end, as in Prometheus 3)."""
     reference = session.reference_times(steps, selector.offset_ms, selector.at)
     lookback = session.limits.lookback_ms
     selection = session.select(selector.matchers, int(reference.min()) - lookback + 1, int(reference.max()))
-    session.budget.take(len(selection.labels) * len(steps))
-    found = _newest_floats(selection, reference, lookback)
-    return _with_newest_histograms(found, selection, reference, lookback) if selection.histograms else found
+    shape = (len(selection.labels), len(steps))
+    session.budget.take(shape[0] * shape[1])
+    histograms = no_histograms(shape) if selection.histograms else None
+    vectors = Vectors(selection.labels, np.zeros(shape), np.zeros(shape, dtype=np.bool_), histograms)
+    found = Found(vectors, np.full(shape, _NEVER))
+    for rows, part in parts(selection, len(steps)):
+        session.budget.check_time()
+        _find_floats(part, reference, lookback, found.rows(rows))
+        if part.histograms:
+            _find_histograms(part, reference, lookback, found.rows(rows))
+    return found
 
 
 def newest_before(selection: Selection, reference_ms: Times) -> Indices:
@@ -52,30 +68,30 @@ def is_stale(values: Floats) -> Mask:
     return np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
 
 
-def _newest_floats(selection: Selection, reference: Times, lookback: int) -> Found:
-    index = newest_before(selection, reference) - 1
-    present = (index >= selection.offsets[:-1, None]) & (index >= 0)
+def _find_floats(selection: Selection, reference: Times, lookback: int, found: Found) -> None:
     if not len(selection.times_ms):
-        return Found(Vectors(selection.labels, np.zeros(index.shape), present), np.full(index.shape, _NEVER))
+        return
+    index = newest_before(selection, reference) - 1
+    taken = (index >= selection.offsets[:-1, None]) & (index >= 0)
     times, values = selection.times_ms[index], selection.values[index]
-    present &= times > reference - lookback
-    stale = is_stale(values)
-    found = Vectors(selection.labels, values, present & ~stale)
-    return Found(found, np.where(present, times, _NEVER))
+    taken &= times > reference - lookback
+    found.vectors.values[:] = values
+    found.vectors.present[:] = taken & ~is_stale(values)
+    found.times_ms[taken] = times[taken]
 
 
-def _with_newest_histograms(found: Found, selection: Selection, reference: Times, lookback: int) -> Found:
-    present, times = found.vectors.present.copy(), found.times_ms.copy()
-    histograms = no_histograms(present.shape)
+def _find_histograms(selection: Selection, reference: Times, lookback: int, found: Found) -> None:
+    """Histograms take the place of older floats."""
+    vectors = found.vectors
+    assert vectors.histograms is not None
     for row, samples in selection.histograms.items():
         index = np.searchsorted(samples.times_ms, reference, side="right") - 1
         at = samples.times_ms[index]
-        newer = (index >= 0) & (at > reference - lookback) & (at > times[row])
-        present[row, newer] = False
-        times[row, newer] = at[newer]
+        newer = (index >= 0) & (at > reference - lookback) & (at > found.times_ms[row])
+        vectors.present[row, newer] = False
+        found.times_ms[row, newer] = at[newer]
         for step in np.flatnonzero(newer):
-            histograms[row, step] = _unless_stale(samples, int(index[step]))
-    return Found(Vectors(found.vectors.labels, found.vectors.values, present, histograms), times)
+            vectors.histograms[row, step] = _unless_stale(samples, int(index[step]))
 
 
 def _unless_stale(samples: HistogramSamples, index: int) -> NativeHistogram | None:

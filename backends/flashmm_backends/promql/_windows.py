@@ -1,6 +1,6 @@
 """Range vectors: for every series and step, a slice of the series' samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from flashmm_backends.batch import Labels
 from flashmm_backends.promql._ast import RangeSelector
 from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._parts import parts
 from flashmm_backends.promql._selectors import is_stale, newest_before
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Floats, Indices, Mask, Times, Vectors
@@ -48,29 +49,52 @@ class Windows:
         return np.maximum(self.high - 1 - back, 0)
 
 
-def select_windows(session: Session, node: RangeSelector, steps: Times) -> Windows:
+@dataclass(frozen=True, slots=True)
+class RangeVector:
+    """Samples of every series, and the ends of the windows over them; windows are made part by part.
+
+    samples hold no staleness marker. end_ms, steps_ms, range_ms: as in Windows.
+    """
+
+    samples: Selection
+    end_ms: Times
+    steps_ms: Times
+    range_ms: int
+    budget: Budget
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and steps."""
+        return len(self.samples.labels), len(self.end_ms)
+
+    def parts(self) -> Iterator[tuple[slice, Windows]]:
+        """The windows of some rows at a time."""
+        for rows, part in parts(self.samples, len(self.end_ms)):
+            self.budget.check_time()
+            yield rows, self._windows(part)
+
+    def _windows(self, part: Selection) -> Windows:
+        pad = not len(part.times_ms)
+        return Windows(
+            labels=part.labels,
+            times_ms=np.zeros(1, dtype=np.int64) if pad else part.times_ms,
+            values=np.zeros(1) if pad else part.values,
+            low=newest_before(part, self.end_ms - self.range_ms),
+            high=newest_before(part, self.end_ms),
+            end_ms=self.end_ms,
+            steps_ms=self.steps_ms,
+            range_ms=self.range_ms,
+            histograms=part.histograms,
+            budget=self.budget,
+        )
+
+
+def select_range(session: Session, node: RangeSelector, steps: Times) -> RangeVector:
     """Evaluate a range vector selector at every step."""
     end = session.reference_times(steps, node.selector.offset_ms, node.selector.at)
     selection = session.select(node.selector.matchers, int(end.min()) - node.range_ms + 1, int(end.max()))
     session.budget.take(len(selection.labels) * len(steps))
-    return windows_over(_without_stale(selection), end, steps, node.range_ms, session.budget)
-
-
-def windows_over(selection: Selection, end: Times, steps: Times, range_ms: int, budget: Budget) -> Windows:
-    """Windows over samples that hold no staleness marker."""
-    pad = not len(selection.times_ms)
-    return Windows(
-        labels=selection.labels,
-        times_ms=np.zeros(1, dtype=np.int64) if pad else selection.times_ms,
-        values=np.zeros(1) if pad else selection.values,
-        low=newest_before(selection, end - range_ms),
-        high=newest_before(selection, end),
-        end_ms=end,
-        steps_ms=steps,
-        range_ms=range_ms,
-        histograms=selection.histograms,
-        budget=budget,
-    )
+    return RangeVector(_without_stale(selection), end, steps, node.range_ms, session.budget)
 
 
 def samples_of(vectors: Vectors, steps: Times) -> Selection:

@@ -115,3 +115,18 @@ def test_memory_source_matches_by_every_operator() -> None:
     assert jobs('job!~"a.*"') == {"", "b"}
     assert jobs('job=""') == {""}
     assert source.metadata() == ()
+
+
+def test_large_results_are_made_in_parts_that_fit_together() -> None:
+    """Rows that are computed in different parts come out in their places, floats and histograms."""
+    source = MemorySource()
+    for number in range(12):
+        source.add(labels_of("x", n=f"{number:02d}"), [(0, float(number))])
+    source.add(labels_of("x", n="12"), [(0, histogram_of(12))])
+    engine = Engine(source)
+    for query in ("x", "last_over_time(x[5m])", "max_over_time(x[5m:4m])"):
+        result = engine.query_range(query, 0, 10_999, 1)
+        floats = [set(series.values.tolist()) for series in result.series[:12]]
+        assert floats == [{float(number)} for number in range(12)]
+    last = engine.query_range("x", 0, 10_999, 1).series[12]
+    assert {histogram.count for histogram in last.histograms} == {12.0}
