@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
 from flashmm_backends.batch import Batch, Event, SeriesMeta
+from flashmm_backends.ports import EventTable
 from flashmm_instrumentation.semconv import events
 from flashmm_streaming import _events
 from flashmm_streaming._completeness import Arrivals
@@ -21,6 +22,7 @@ from flashmm_streaming.hub import Hub
 Items = Mapping[str, Sequence[Mapping[str, object]]]
 """Items by stream, in order."""
 
+_HEAD: Final = ("time_ns", "run", "seq", "bot", "account", "trace_id", "span_id")
 _log = logging.getLogger(__name__)
 _PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, object]]], ...]]] = {
     _events.INSTRUMENT: (("instruments", _events.verbatim),),
@@ -56,6 +58,14 @@ class Projection:
         items["latency"] += self._placements.quantiles(batch.received_ns)
         return {stream: found for stream, found in items.items() if found}
 
+    def replay(self, table: EventTable) -> Items:
+        """The items of events that were stored earlier; they count for nothing else."""
+        items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
+        for event in _rows(table):
+            for stream, body in _PROJECTIONS.get(event.kind, ()):
+                items[stream].append(body(event))
+        return items
+
     def _add_gauges(self, items: dict[str, list[Mapping[str, object]]], batch: Batch) -> None:
         self._gauges.learn(batch.series)
         for stream, item in self._gauges.update(batch.points):
@@ -68,6 +78,14 @@ class Projection:
             if event.kind in (events.PREDICTION.name, events.OUTCOME.name):
                 judged = self._predictions.add(event)
                 items["model"] += [judged] if judged else []
+
+
+def _rows(table: EventTable) -> Iterator[Event]:
+    columns = {name: column.tolist() for name, column in table.columns.items()}
+    fields = [name for name in columns if name not in _HEAD]
+    for row in range(len(table)):
+        head = {name: columns[name][row] for name in _HEAD}
+        yield Event(table.kind, fields={name: columns[name][row] for name in fields}, **head)
 
 
 class LiveTap:
@@ -89,6 +107,14 @@ class LiveTap:
             self._publish(batch)
         else:
             self._loop.call_soon_threadsafe(self._publish, batch)
+
+    def replay(self, table: EventTable) -> None:
+        """Begin with what was stored before this process: instruments, spread samples, fills, orders.
+
+        Called on the hub's loop, before the first batch, so that a page opened after a restart has its tape.
+        """
+        for stream, found in self.projection.replay(table).items():
+            self._hub.publish(stream, found)
 
     def _publish(self, batch: Batch) -> None:
         try:

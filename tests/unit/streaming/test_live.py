@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
 
 from flashmm_backends.batch import Batch, Points
+from flashmm_backends.ports import Completeness, EventTable, Window
 from flashmm_streaming import Hub, LiveTap, Projection, _completeness, _text
 
 NOW = 1_800_000_000 * SECOND
@@ -340,6 +341,22 @@ class TestTap:
         thread.join()
         frame = session.take()
         assert frame is not None and b'"net":"10"' in frame
+
+    async def test_replays_what_was_stored(self):
+        """Stored events give the same items as when they arrived, and no completeness."""
+        bot = Bot()
+        fills = [fill_of(bot), fill_of(bot, mid=None, side="sell")]
+        head = ("time_ns", "run", "seq", "bot", "account", "trace_id", "span_id")
+        columns = {name: np.array([getattr(fill, name) for fill in fills], object) for name in head}
+        columns |= {name: np.array([fill.fields[name] for fill in fills], object) for name in fills[0].fields}
+        columns["time_ns"] = columns["time_ns"].astype(np.int64)
+        table = EventTable("flashmm.fill", Window(0, NOW), columns, Completeness(2, 2))
+        hub = Hub("e", CollectorRegistry())
+        tap = LiveTap(hub, asyncio.get_running_loop(), CollectorRegistry())
+        tap.replay(table)
+        arrived = Projection().project(bot.events(NOW, *fills))["trades"]
+        assert tap.projection.replay(table) == {"trades": arrived}
+        assert hub.position("trades").offset == 2 and hub.position("completeness").offset == 0
 
     async def test_a_broken_batch_is_counted(self, caplog):
         """A batch that cannot be projected is logged and counted; the next one is shown."""

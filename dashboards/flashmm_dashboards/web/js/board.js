@@ -220,6 +220,7 @@ export class Board {
       model: new TimeChart(byId("model-chart"), {
         lines: [{ colour: "--own" }, { colour: "--market", width: 1.2 }],
         baseline: 0.5,
+        spanGaps: true,
         ticks: (_, splits) => splits.map((value) => (100 * value).toFixed(1)),
         empty: "No predictions judged yet: emit flashmm.prediction and flashmm.outcome.",
         onCursor: follow("model"),

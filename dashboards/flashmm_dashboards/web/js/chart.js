@@ -19,7 +19,7 @@ function timeTicks(_, splits, __, ___, step) {
 }
 
 function plainTicks(_, splits, __, ___, step) {
-  const places = Math.max(0, Math.min(6, -Math.floor(Math.log10(step))));
+  const places = [0, 1, 2, 3, 4, 5].find((count) => Math.abs(step * 10 ** count - Math.round(step * 10 ** count)) < 1e-6) ?? 6;
   return splits.map((value) => value.toFixed(places).replace("-", "\u2212"));
 }
 
@@ -27,7 +27,8 @@ export class TimeChart {
   /**
    * lines: [{ colour, fill, width, step }], one for each column drawn; band: [upper, lower] line numbers.
    * baseline: a value with a dashed line; range: fixed value range; ticks: how values are written, default plain.
-   * empty: what to say without data; onCursor(index or null).
+   * empty: what to say without data; spanGaps: a line goes on where other columns have points of their own;
+   * onCursor(index or null).
    */
   constructor(box, options) {
     this.box = box;
@@ -103,6 +104,7 @@ export class TimeChart {
     return {
       stroke: colour(name),
       width,
+      spanGaps: this.options.spanGaps ?? false,
       fill: fill ? colour("--own-fill") : undefined,
       fillTo: this.options.baseline ?? undefined,
       points: { show: false },
