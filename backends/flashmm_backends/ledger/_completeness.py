@@ -108,10 +108,12 @@ def _anchors(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mappin
 
 
 def _event_times(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Mapping[int, int]]:
-    beside = [{"run": run, "seq": seq} for run, each in gaps.items() for a, b in each for seq in (a - 1, b + 1)]
+    beside = [(run, seq) for run, each in gaps.items() for a, b in each for seq in (a - 1, b + 1)]
     sql = queries("rows")["event_times"].format(source=view.source(EVENT_TABLES[kind]))
     found: dict[str, dict[int, int]] = {}
-    for run, seq, time_ns in view.connection.execute(sql, [beside]).fetchall():
+    for run, seq, time_ns in view.connection.execute(
+        sql, [[run for run, _ in beside], [seq for _, seq in beside]]
+    ).fetchall():
         found.setdefault(run, {})[seq] = time_ns
     return found
 

@@ -21,9 +21,15 @@ def from_json(text: str) -> object:
     return _untagged(orjson.loads(text))
 
 
+_PLAIN = (str, int, bool, type(None))
+
+
 def _tagged(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: repr(value)}
+    # Before the slow questions to abstract classes.
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_FLOAT: repr(value)}
     if isinstance(value, bytes):
         return {_BYTES: value.hex()}
     if isinstance(value, Mapping):

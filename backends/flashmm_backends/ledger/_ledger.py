@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from flashmm_backends.batch import Batch, Labels, LogRecord, Span
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import Catalog
-from flashmm_backends.ledger._committer import Committer
+from flashmm_backends.ledger._committer import Committer, Published
 from flashmm_backends.ledger._completeness import completeness
 from flashmm_backends.ledger._database import Database
 from flashmm_backends.ledger._events import event_table_of, read_events
@@ -179,9 +179,6 @@ def _open(
     applier.flush()
     head.open(generation, clock())
     committer = Committer(settings, known, metrics, JournalFile(directory / "journal", generation), last)
-    committer.publish = lambda number, entry: _publish(head, applier, number, entry)
-    committer.start()
-    stack.callback(committer.stop)
     threads = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="ledger-read")
     stack.callback(threads.shutdown)
     sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)
@@ -189,6 +186,9 @@ def _open(
     maintenance = Maintenance(
         settings, database, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
     )
+    committer.publish = _publisher(head, applier, maintenance)
+    committer.start()
+    stack.callback(committer.stop)
     maintenance.report()
     maintenance.start()
     stack.callback(maintenance.stop)
@@ -199,6 +199,11 @@ def _open(
     )
 
 
-def _publish(head: Head, applier: Applier, number: int, entry: Entry) -> None:
-    head.add(entry.points, entry.histograms)
-    applier.add(number, entry.rows)
+def _publisher(head: Head, applier: Applier, maintenance: Maintenance) -> Published:
+    def publish(number: int, entry: Entry) -> None:
+        head.add(entry.points, entry.histograms)
+        applier.add(number, entry.rows)
+        if head.generations[-1].size >= maintenance.settings.seal_points:
+            maintenance.hurry()
+
+    return publish

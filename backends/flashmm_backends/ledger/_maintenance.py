@@ -39,7 +39,8 @@ class Maintenance:
     retention: Retention
     metrics: LedgerMetrics
     clock: Callable[[], int]
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _stopping: bool = False
     _busy: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
 
@@ -50,14 +51,22 @@ class Maintenance:
 
     def stop(self) -> None:
         """End after the work in hand."""
-        self._stop.set()
+        self._stopping = True
+        self._wake.set()
         if self._thread is not None:
             self._thread.join()
 
+    def hurry(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
     def _run(self) -> None:
-        while not self._stop.wait(self.settings.maintenance_interval_s):
+        while not self._stopping:
+            self._wake.wait(self.settings.maintenance_interval_s)
+            self._wake.clear()
             for name, work in self._work().items():
-                self._try(name, work)
+                if not self._stopping:
+                    self._try(name, work)
 
     def _work(self) -> dict[str, Callable[[], None]]:
         return {
@@ -133,7 +142,7 @@ class Maintenance:
 
     def merge_due(self) -> None:
         """Merge the files of hours that are over."""
-        while not self._stop.is_set() and self.sealer.merge_due():
+        while not self._stopping and self.sealer.merge_due():
             pass
 
     def report(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import orjson
 
 from flashmm_backends.batch import SeriesMeta
 from flashmm_backends.ledger import _journal
@@ -15,7 +16,6 @@ from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._database import Connection, Database
 from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._hours import SeriesHours
-from flashmm_backends.ledger._json import from_json
 from flashmm_backends.ledger._rows import Row
 from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._staging import RESOURCES, SERIES, Known, mark_of
@@ -122,7 +122,7 @@ class Recovery:
 
 
 def _meta(hash_: str, labels: str, type_: str, unit: str, help_: str) -> SeriesMeta:
-    pairs = cast("list[list[str]]", from_json(labels))
+    pairs = cast("list[tuple[str, str]]", orjson.loads(labels))
     return SeriesMeta(int(hash_, 16), tuple((name, value) for name, value in pairs), type_, unit, help_)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class LedgerSettings:
     """Limits and paces of the ledger; the defaults fit one machine with a bot or a few."""
 
-    commit_interval_s: float = 0.01
+    commit_interval_s: float = 0.02
     """Least time between two commits; batches that arrive meanwhile share the next one. Idle: at once."""
     queue_batches_max: int = 1_024
     """Batches that may wait for a commit; more are refused as retryable."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 from numpy.typing import NDArray
 
 from flashmm_backends.batch import Batch, Event, SeriesMeta
@@ -102,7 +103,7 @@ def _stage_series(batch: Batch, known: Known, staged: Staged) -> None:
 
 def series_row(number: int, meta: SeriesMeta) -> Row:
     """A series in the order of its table's columns."""
-    return [number, f"{meta.id:016x}", to_json(meta.labels), meta.type, meta.unit, meta.help]
+    return [number, f"{meta.id:016x}", orjson.dumps(meta.labels).decode(), meta.type, meta.unit, meta.help]
 
 
 def _stage_samples(batch: Batch, known: Known, staged: Staged) -> None:

@@ -20,7 +20,7 @@ SELECT count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ?;
 -- name: event_times
 -- Times of the events beside gaps.
 SELECT run, seq, min(time_ns) FROM {source}
-WHERE (run, seq) IN (SELECT unnest(?::STRUCT(run VARCHAR, seq BIGINT)[])) GROUP BY run, seq;
+WHERE (run, seq) IN (SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])) GROUP BY run, seq;
 
 -- name: marks
 -- Marks of the streams that have gaps, in order.
