@@ -1,0 +1,129 @@
+"""What is forgotten, what stands for it, and that the ledger says so."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from tests.unit.backends.ledger.batches import events, histogram, histograms, labels, points, samples_of, transfer
+from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
+
+from flashmm_backends.ledger import Ledger
+from flashmm_backends.ledger._journal import Samples
+from flashmm_backends.ledger._rollup import rolled_up
+from flashmm_backends.ledger._select import ROLLED_UP
+from flashmm_backends.ports import Window
+from flashmm_backends.promql.source import Matcher, MatchOp
+
+NOW_MS = START_NS // 1_000_000 // 3_600_000 * 3_600_000
+HOUR_MS = 3_600_000
+A, B = labels("gauge"), labels("total")
+EVERYTHING = Matcher("__name__", MatchOp.NE, "")
+EVER = Window(0, 2**62)
+ALL = (0, 2**62)
+
+
+async def seal_hours(ledger: Ledger, hours: int) -> None:
+    """A gauge and a counter every second for a minute of each hour, sealed one by one."""
+    for hour in range(hours):
+        times = [NOW_MS + hour * HOUR_MS + i * 1_000 for i in range(60)]
+        await ledger.append(points(*((A, time, float(i * 7 % 60)) for i, time in enumerate(times))))
+        await ledger.append(points(*((B, time, float(i)) for i, time in enumerate(times)), kind="counter"))
+        await ledger.append(histograms(*((labels("h"), time, histogram(i + 1.0)) for i, time in enumerate(times))))
+        await ledger.seal()
+
+
+async def test_telemetry_leaves_after_its_days_and_events_stay(open_ledger: Opener, clock: Clock) -> None:
+    """Points are unlinked after 30 days, events only after 400."""
+    async with open_ledger() as ledger:
+        await ledger.append(points((A, NOW_MS, 1.0)))
+        await ledger.seal()
+        await ledger.append(events(transfer(1, START_NS)))
+        await ledger.completeness("flashmm.transfer", EVER)
+        clock.forward(31 * 86_400)
+        await ledger.append(events(transfer(2, START_NS + 1)))
+        await ledger.completeness("flashmm.transfer", EVER)
+        await ledger.maintain()
+        assert ledger.select([EVERYTHING], *ALL).labels == []
+        assert ledger.series([EVERYTHING], *ALL) == []
+        assert len(await ledger.events("flashmm.transfer", EVER)) == 2
+        clock.forward(400 * 86_400)
+        await ledger.maintain()
+        assert len(await ledger.events("flashmm.transfer", EVER)) == 1
+    async with open_ledger() as ledger:
+        assert ledger.metadata() == []
+        await ledger.append(points((B, clock.now_ns // 1_000_000, 1.0)))
+        assert ledger.select([EVERYTHING], *ALL).labels == [B]
+
+
+async def test_size_ends_raw_points_before_age(open_ledger: Opener) -> None:
+    """The oldest hours are rolled up until the rest fits, reads of them say so, and so do the gauges."""
+    registry = CollectorRegistry()
+    settings = replace(QUIET, raw_bytes_max=1, resident_points=0)
+    async with open_ledger(settings, registry) as ledger:
+        await seal_hours(ledger, 4)
+        await ledger.maintain()
+        assert ledger.retention_shortfall > 0
+        assert registry.get_sample_value("flashmm_ledger_retention_shortfall_seconds") == ledger.retention_shortfall
+        old = ledger.select([EVERYTHING], NOW_MS, NOW_MS + 60_000)
+        assert list(old.annotations) == [ROLLED_UP]
+        gauge, _, total = samples_of(old)
+        assert gauge == (A, [(NOW_MS, 0.0), (NOW_MS + 17_000, 59.0), (NOW_MS + 59_000, 53.0)])
+        assert total == (B, [(NOW_MS + 59_000, 59.0)])
+        assert [h.count for h in old.histograms[1].histograms] == [60.0]
+        new = ledger.select([EVERYTHING], NOW_MS + 3 * HOUR_MS, NOW_MS + 4 * HOUR_MS)
+        assert not new.annotations
+        assert len(new.times_ms) == 120
+
+
+async def test_nothing_falls_short_where_there_is_room(ledger: Ledger) -> None:
+    """Without rolled-up hours there is no shortfall."""
+    await seal_hours(ledger, 1)
+    await ledger.maintain()
+    assert ledger.retention_shortfall == 0
+
+
+SERIES = st.lists(
+    st.tuples(st.integers(0, 5 * 60_000), st.floats(0, 9) | st.just(float("nan"))), min_size=1, max_size=80
+)
+
+
+def sorted_samples(raw: list[tuple[int, float]]) -> Samples:
+    """One series, times distinct."""
+    rows = sorted(dict(raw).items())
+    times = np.array([time for time, _ in rows], np.int64)
+    return Samples(np.zeros(len(rows), np.uint32), times, np.array([value for _, value in rows]))
+
+
+def increase(values: np.ndarray) -> float:
+    """What a counter counted, resets included."""
+    return float(sum(b - a if b >= a else b for a, b in pairwise(values)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5 * 60_000), st.integers(0, 9)), min_size=1, max_size=80))
+def test_a_counter_keeps_its_increase_between_minutes(raw: list[tuple[int, int]]) -> None:
+    """From one minute's end to any other's, resets included, a roll-up counts what the raw samples do."""
+    samples = sorted_samples([(time, float(value)) for time, value in raw])
+    kept = rolled_up(samples, np.array([0], np.uint32))
+    minutes = samples.time_ms // 60_000
+    ends = samples.time_ms[np.append(minutes[1:] != minutes[:-1], True)]
+    for first in ends:
+        for last in ends[ends >= first]:
+            raw_in, kept_in = (s.value[(s.time_ms >= first) & (s.time_ms <= last)] for s in (samples, kept))
+            assert increase(kept_in) == increase(raw_in)
+
+
+@given(SERIES)
+def test_a_gauge_keeps_its_envelope(raw: list[tuple[int, float]]) -> None:
+    """Of every minute the lowest, the highest and the last sample stay, and every staleness marker."""
+    samples = sorted_samples(raw)
+    kept = rolled_up(samples, np.empty(0, np.uint32))
+    for minute in range(6):
+        inside, left = (s.value[s.time_ms // 60_000 == minute] for s in (samples, kept))
+        if len(inside):
+            assert np.array_equal(left[-1:], inside[-1:], equal_nan=True)
+            assert np.isnan(left).sum() == np.isnan(inside).sum()
+        if len(inside) and not np.isnan(inside).all():
+            assert (np.nanmin(left), np.nanmax(left)) == (np.nanmin(inside), np.nanmax(inside))
