@@ -10,7 +10,7 @@ import secrets
 import sys
 from pathlib import Path
 
-SECRETS = ("api-token", "grafana-admin-password", "otlp-token")
+SECRETS = ("api-token", "bot-tokens", "grafana-admin-password", "otlp-token")
 _CONFIGURATION = """\
 # Written at each start from the tokens beside it.
 data_dir = "/data"

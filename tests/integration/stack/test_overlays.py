@@ -78,6 +78,11 @@ def test_the_base_is_valid_alone(tmp_path: Path) -> None:
     assert _validate(tmp_path, environment={}) == ""
 
 
+def test_the_base_over_itself_is_valid(tmp_path: Path) -> None:
+    """What compose starts where no overlay is chosen."""
+    assert _validate(tmp_path, COLLECTOR_CONFIG, environment={}) == ""
+
+
 @pytest.mark.parametrize("name", [name for name in _NEEDS if name != "influxdb"])
 def test_an_overlay_is_valid_over_the_base(tmp_path: Path, name: str) -> None:
     """otelcol accepts the base with the overlay, given what the overlay's comment asks for."""

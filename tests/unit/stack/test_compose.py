@@ -188,7 +188,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     """The first start makes secrets, the second leaves them; two stacks have different ones; none is printed."""
     made = _first_start(tmp_path)
     first = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert set(first) == {"api-token", "grafana-admin-password", "otlp-token", "flashmm.toml"}
+    assert set(first) == {"api-token", "bot-tokens", "grafana-admin-password", "otlp-token", "flashmm.toml"}
     assert _first_start(tmp_path) == f"made nothing: all there in {tmp_path}\n"
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == first
     assert all(len(first[name]) == 32 and first[name] not in made for name in first if name != "flashmm.toml")

@@ -1,0 +1,238 @@
+"""What the Collector with our configuration takes and costs, and how soon each store answers.
+
+Run as `python -m tests.bench.collector`. Prints three tables: the most that one core accepts onto its queues on
+disk; the CPU of Collector and Prometheus at 10,000 points a second and at ten times that; emit to visible.
+"""
+
+import os
+import secrets
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from tests.integration.stack.queries import loki_lines, prometheus, tempo_trace
+from tests.integration.stack.telemetry import Request, event, gauge, line, logs, metrics, sender, span, traces
+from tests.parts import (
+    SINK_TOKEN,
+    Server,
+    collector_server,
+    find,
+    running_collector,
+    running_loki,
+    running_prometheus,
+    running_tempo,
+)
+from tests.parts.sink import running_sink
+
+_ITEMS = 1000
+"""In one request of the saturating loads."""
+_SECONDS = 5.0
+_SENDERS = 4
+_BOTS = 10
+_PROBES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Items accepted over a time, and the server's CPU over the same."""
+
+    items: int
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def per_core(self) -> float:
+        """Items a second that one whole core would take."""
+        return self.items / self.cpu_s
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _one_core(server: Server) -> None:
+    subprocess.run(["taskset", "-a", "-p", "-c", "0", str(server.pid)], check=True, capture_output=True)
+
+
+def _requests() -> dict[str, Request]:
+    """A full request of each signal, as a bot's exporter sends it."""
+    now = time.time_ns()
+    gauges = [gauge("flashmm.bench", 1.5, number=f"{number}", at_ns=now) for number in range(_ITEMS)]
+    fields = {"price": "64000.1", "quantity": "0.001", "fee": "-0.0128", "venue": "binance", "symbol": "BTCUSDT"}
+    fills = [event("flashmm.fill", seq, at_ns=now, **fields) for seq in range(_ITEMS)]
+    return {
+        "points": metrics(*gauges),
+        "spans": traces(*(span("order", secrets.token_bytes(16)) for _ in range(_ITEMS))),
+        "events": logs(*fills),
+        "log lines": logs(*(line(f"order {number} acknowledged by the venue") for number in range(_ITEMS))),
+    }
+
+
+def saturate(server: Server, request: Request) -> Rate:
+    """As many requests as the server acknowledges, from several connections."""
+    accepted = [0] * _SENDERS
+    started, before = time.monotonic(), cpu_s(server.pid)
+
+    def run(place: int) -> None:
+        with sender(server) as bot:
+            while time.monotonic() < started + _SECONDS:
+                bot.send(request)
+                accepted[place] += _ITEMS
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(_SENDERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Rate(sum(accepted), time.monotonic() - started, cpu_s(server.pid) - before)
+
+
+def acceptance() -> Iterator[tuple[str, Rate]]:
+    """Each signal onto a fresh Collector's queues, no store within reach, on one core."""
+    room = {"COLLECTOR_QUEUE_BYTES": str(8 << 30), "COLLECTOR_EVENTS_QUEUE_BYTES": str(8 << 30), "GOMAXPROCS": "1"}
+    for name, request in _requests().items():
+        with ExitStack() as running:
+            folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+            server = running.enter_context(collector_server(folder, environment=room))
+            _one_core(server)
+            yield name, saturate(server, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of a core over ten seconds of a steady load, and the load that was really sent."""
+
+    points_a_second: float
+    collector: float
+    prometheus: float
+
+
+def whole_path(points_a_second: int) -> Shares:
+    """What Collector and Prometheus need for so many series of a point a second each."""
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        store = running.enter_context(running_prometheus(folder))
+        flashmm = running.enter_context(running_sink(token=SINK_TOKEN))
+        environment = {"PROMETHEUS_URL": store.base_url, "FLASHMM_OTLP_URL": flashmm.http_url}
+        collector = running.enter_context(running_collector(folder, environment=environment))
+        requests = [_series(part) for part in range(points_a_second // _ITEMS)]
+        _steadily(collector, requests, 2)
+        before = cpu_s(collector.pid), cpu_s(store.pid)
+        wall = _steadily(collector, requests, 10)
+        shares = [(cpu_s(server.pid) - was) / wall for server, was in zip((collector, store), before, strict=True)]
+        return Shares(10 * points_a_second / wall, *shares)
+
+
+def _series(part: int) -> ExportMetricsServiceRequest:
+    points = (gauge("flashmm.bench", 1.5, part=f"{part}", number=f"{number}") for number in range(_ITEMS))
+    return metrics(*points)
+
+
+def _steadily(server: Server, requests: list[ExportMetricsServiceRequest], seconds: int) -> float:
+    """Send all requests anew each second, spread over it, from several connections. Returns how long it took."""
+    started = time.monotonic()
+
+    def run(mine: list[ExportMetricsServiceRequest]) -> None:
+        with sender(server) as bot:
+            for number in range(len(mine) * seconds):
+                bot.send(_now(mine[number % len(mine)]))
+                time.sleep(max(0.0, started + (number + 1) / len(mine) - time.monotonic()))
+
+    with ThreadPoolExecutor(_BOTS) as bots:
+        list(bots.map(run, filter(None, (requests[first::_BOTS] for first in range(_BOTS)))))
+    return time.monotonic() - started
+
+
+def _now(request: ExportMetricsServiceRequest) -> ExportMetricsServiceRequest:
+    now = time.time_ns()
+    for metric in request.resource_metrics[0].scope_metrics[0].metrics:
+        metric.gauge.data_points[0].time_unix_nano = now
+    return request
+
+
+def _delays_ms(emit: Callable[[str], None], visible: Callable[[str], object]) -> list[float]:
+    """How long each probe takes from emission until a query finds it, in milliseconds, ascending."""
+    delays: list[float] = []
+    for _ in range(_PROBES):
+        probe = secrets.token_hex(16)
+        started = time.monotonic()
+        emit(probe)
+        while not visible(probe):
+            time.sleep(0.002)
+        delays.append(1000 * (time.monotonic() - started))
+    return sorted(delays)
+
+
+def visibility() -> Iterator[tuple[str, list[float]]]:
+    """Emit to visible through the Collector, for the ledger's end and each store."""
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        proms = running.enter_context(running_prometheus(folder))
+        lokis = running.enter_context(running_loki(folder))
+        flashmm = running.enter_context(running_sink(token=SINK_TOKEN))
+        tempo = running.enter_context(running_tempo(folder)) if find("tempo") else None
+        environment = {
+            "PROMETHEUS_URL": proms.base_url,
+            "LOKI_URL": lokis.base_url,
+            "FLASHMM_OTLP_URL": flashmm.http_url,
+            **({"TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{tempo.ports['otlp']}"} if tempo else {}),
+        }
+        bot = running.enter_context(sender(running.enter_context(running_collector(folder, environment=environment))))
+        yield (
+            "event, at flashmm's door",
+            _delays_ms(
+                lambda probe: bot.send(logs(event("flashmm.fill", 1, id=probe))),
+                lambda probe: any(probe in str(each.body) for each in flashmm.log_records()),
+            ),
+        )
+        yield (
+            "point, Prometheus",
+            _delays_ms(
+                lambda probe: bot.send(metrics(gauge("flashmm.probe", 1, unit="", id=probe))),
+                lambda probe: prometheus(proms, f'flashmm_probe{{id="{probe}"}}'),
+            ),
+        )
+        yield (
+            "log line, Loki",
+            _delays_ms(
+                lambda probe: bot.send(logs(line(probe))),
+                lambda probe: loki_lines(lokis, f'{{flashmm_bot="maker-1"}} |= "{probe}"'),
+            ),
+        )
+        if tempo is not None:
+            yield (
+                "trace, Tempo",
+                _delays_ms(
+                    lambda probe: bot.send(traces(span("order", bytes.fromhex(probe)))),
+                    lambda probe: tempo_trace(tempo, bytes.fromhex(probe)),
+                ),
+            )
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"{'onto the queue on disk, one core':<36}{'accepted/s':>12}{'µs CPU each':>14}{'/s a core':>12}")
+    for name, rate in acceptance():
+        each = 1e6 * rate.cpu_s / rate.items
+        print(f"{name:<36}{rate.items / rate.wall_s:>12,.0f}{each:>14.2f}{rate.per_core:>12,.0f}")
+    print(f"\n{'whole path, share of a core':<36}{'points/s':>12}{'Collector':>14}{'Prometheus':>12}")
+    for load in (10_000, 100_000):
+        path = whole_path(load)
+        print(f"{f'{load:,} series, a point a second':<36}", end="")
+        print(f"{path.points_a_second:>12,.0f}{path.collector:>14.1%}{path.prometheus:>12.1%}")
+    print(f"\n{'emit to visible, ms':<36}{'p50':>12}{'p99':>14}")
+    for name, delays in visibility():
+        print(f"{name:<36}{delays[len(delays) // 2]:>12.0f}{delays[int(len(delays) * 0.99) - 1]:>14.0f}")
+
+
+if __name__ == "__main__":
+    main()
