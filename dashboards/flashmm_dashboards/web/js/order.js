@@ -48,17 +48,23 @@ function nothing(text) {
 function describe(order) {
   const placement = (order.placement ?? []).map(timed);
   const root = placement.find((span) => span.name === "order") ?? placement[0];
-  const events = (order.events ?? []).map(flat).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  const events = (order.events ?? []).map(flat).sort(byTime);
   const start = root?.start ?? events[0]?.at ?? 0n;
   const parts = [];
   if (root) parts.push(section("Placement", waterfall(root, placement)));
-  const later = [...events.map((event) => eventLine(event, start)), ...(order.later ?? []).map(timed).map((span) => spanLine(span, start))];
-  parts.push(section("Life", later.length ? el("div", { className: "life" }, ...later.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
+  const later = (order.later ?? []).map(timed).filter((span) => span.end > span.start);
+  const lines = [...events, ...later].sort(byTime).map((each) => (each.name ? spanLine(each, start) : eventLine(each, start)));
+  parts.push(section("Life", lines.length ? el("div", { className: "life" }, ...lines.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
   return { subtitle: subtitle(root, events), parts };
 }
 
 function timed(span) {
-  return { ...span, start: nanos(span.start_ns), end: nanos(span.end_ns) };
+  const start = nanos(span.start_ns);
+  return { ...span, start, at: start, end: nanos(span.end_ns) };
+}
+
+function byTime(a, b) {
+  return a.at < b.at ? -1 : Number(a.at > b.at);
 }
 
 function flat(event) {
