@@ -28,11 +28,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
-    """How much of a stream is kept to resume from; the first limit reached counts. keys: states kept."""
+    """How much of a stream is kept to resume from; the first limit reached counts."""
 
     items: int = 5_000
+    """Items kept of each stream."""
     bytes: int = 1_000_000
+    """Bytes kept of each stream."""
     keys: int = 2_000
+    """Latest states kept of each conflating stream."""
 
 
 class Channel:

@@ -14,16 +14,14 @@ REPLAY_ITEMS_A_FRAME = 200
 
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """What may wait for one client.
-
-    conflate_bytes: from here on only the latest state of conflating streams is kept for it.
-    close_bytes: beyond this its connection ends.
-    retry_after_s: what it is told then.
-    """
+    """What may wait for one client."""
 
     conflate_bytes: int = 64_000
+    """Bytes waiting for a client from which on only the latest state of conflating streams is kept for it."""
     close_bytes: int = 4_000_000
+    """Bytes waiting for a client beyond which its connection ends."""
     retry_after_s: float = 1.0
+    """When it is told to come back then, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

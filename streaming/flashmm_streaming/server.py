@@ -29,18 +29,22 @@ SEND_TIMEOUT = "send_timeout"
 class EndpointLimits:
     """What the endpoint allows.
 
-    clients: connections at a time. message_bytes: the longest message of a client; give uvicorn the same as
-    `ws_max_size`. messages_per_s, burst: a client's rate. subscribe_within_s: how long a client may stay without
-    a subscription. send_within_s: how long a single frame may take to leave. Whether a silent peer is still there
-    is the server's ping to find out (uvicorn: `ws_ping_interval`, `ws_ping_timeout`).
+    Whether a silent peer is still there is the server's ping to find out (uvicorn: `ws_ping_interval`,
+    `ws_ping_timeout`).
     """
 
     clients: int = 1_000
+    """Connections at a time."""
     message_bytes: int = 16_384
+    """The longest message of a client, in bytes; uvicorn's `ws_max_size` is set to the same."""
     messages_per_s: float = 20.0
+    """Messages a second that a client may send in the long run."""
     burst: int = 60
+    """Messages that a client may send at once."""
     subscribe_within_s: float = 30.0
+    """How long a client may stay without a subscription, in seconds."""
     send_within_s: float = 20.0
+    """How long a single frame may take to leave, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""Errors of the API: one form, `{"error": {"code", "message"}}`, and the status that fits."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
+from flashmm_orchestration.api._times import BadTime
+
+
+def install(app: FastAPI) -> None:
+    """Turn what the ports and the parameters raise into answers."""
+    app.add_exception_handler(BadTime, _bad_request)
+    app.add_exception_handler(QueryRefused, _bad_request)
+    app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+def problem(status: int, code: str, message: str, **headers: str) -> Response:
+    """An error as this API answers it."""
+    return JSONResponse({"error": {"code": code, "message": message}}, status, headers or None)
+
+
+async def _bad_request(_: Request, error: Exception) -> Response:
+    return problem(400, "bad_request", str(error))
+
+
+async def _not_found(_: Request, error: Exception) -> Response:
+    return problem(404, "not_found", str(error))
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    return problem(503, "unavailable", str(error), **{"retry-after": "1"})
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return problem(422, "invalid_parameter", f"{where}: {first['msg']}")

@@ -1,0 +1,107 @@
+"""Stored things as JSON: the only place where dataclasses of the ports become maps."""
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import cast
+
+import numpy as np
+
+from flashmm_backends.batch import Event, Span
+from flashmm_backends.ports import Completeness, EventTable, OrderSummary, OrderTrace
+
+JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequence["JsonValue"]
+Json = dict[str, JsonValue]
+
+
+def event_table(table: EventTable) -> Json:
+    """Columns as lists; decimals as strings, ids as hex."""
+    return {
+        "kind": table.kind,
+        "start_ns": table.window.start_ns,
+        "end_ns": table.window.end_ns,
+        "completeness": completeness(table.completeness),
+        "columns": {name: plain(column.tolist()) for name, column in table.columns.items()},
+    }
+
+
+def completeness(value: Completeness) -> Json:
+    """How many arrived, of how many."""
+    return {"received": value.received, "expected": value.expected, "ratio": value.ratio}
+
+
+def order_trace(order: OrderTrace) -> Json:
+    """An order with its placement, what happened later, and its events."""
+    return {
+        "order_id": order.order_id,
+        "placement": [span(item) for item in order.placement],
+        "later": [span(item) for item in order.later],
+        "events": [event(item) for item in order.events],
+    }
+
+
+def order_summary(order: OrderSummary) -> Json:
+    """One line of the list of orders."""
+    return {
+        "order_id": order.order_id,
+        "trace_id": order.trace_id.hex(),
+        "symbol": order.symbol,
+        "side": order.side,
+        "outcome": order.outcome,
+        "start_ns": order.start_ns,
+        "duration_ns": order.duration_ns,
+    }
+
+
+def span(item: Span) -> Json:
+    """One span with its events and links."""
+    return {
+        "trace_id": item.trace_id.hex(),
+        "span_id": item.span_id.hex(),
+        "parent_span_id": item.parent_span_id.hex(),
+        "name": item.name,
+        "start_ns": item.start_ns,
+        "end_ns": item.end_ns,
+        "duration_ns": item.end_ns - item.start_ns,
+        "status": ("unset", "ok", "error")[item.status],
+        "status_message": item.status_message,
+        "attributes": plain(item.attributes),
+        "events": [
+            {"name": each.name, "time_ns": each.time_ns, "attributes": plain(each.attributes)} for each in item.events
+        ],
+        "links": [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in item.links],
+    }
+
+
+def event(item: Event) -> Json:
+    """One event: envelope and fields side by side."""
+    return {
+        "kind": item.kind,
+        "time_ns": item.time_ns,
+        "run": item.run,
+        "seq": item.seq,
+        "bot": item.bot,
+        "account": item.account,
+        "fields": plain(item.fields),
+    }
+
+
+def plain(value: object) -> JsonValue:
+    """A value as JSON has it: decimals as strings, bytes as hex, NaN and infinities as null."""
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case bytes():
+            return value.hex()
+        case float():
+            return value if math.isfinite(value) else None
+        case np.generic():
+            return plain(cast("object", value.item()))
+        case str() | int() | None:
+            return value
+        case Mapping():
+            return {str(name): plain(each) for name, each in cast("Mapping[object, object]", value).items()}
+        case Sequence():
+            return [plain(each) for each in cast("Sequence[object]", value)]
+        case _:
+            return str(value)

@@ -1,0 +1,44 @@
+"""The ASGI application on the HTTP port: the page, the API, the stream, behind the access check."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import WebSocketRoute
+
+from flashmm_orchestration.access import Access, App
+from flashmm_orchestration.api import _errors
+from flashmm_orchestration.api.docs import docs_router
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is put together from.
+
+    routers: API routes. socket: answers WebSockets at `/stream`. page: answers whatever is left.
+    """
+
+    routers: Sequence[APIRouter]
+    socket: App
+    page: App
+
+
+def build_app(parts: Parts, *, version: str, hosts: Sequence[str], token: str) -> App:
+    """The whole application. hosts: what Host headers may name; token: empty asks for none."""
+    app = FastAPI(
+        title="FlashMM Observability",
+        version=version,
+        description="P&L, spreads and order latency of market makers: metrics, events, orders.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    _errors.install(app)
+    for router in (*parts.routers, docs_router(app.openapi)):
+        app.include_router(router)
+    app.router.routes.append(WebSocketRoute("/stream", parts.socket))
+    app.mount("/", parts.page)
+    return Access(app, hosts=hosts, token=token)
+
+
+Clock = Callable[[], int]
+"""UTC nanoseconds."""

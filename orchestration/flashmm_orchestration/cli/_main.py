@@ -1,0 +1,35 @@
+"""The commands, and the boundary where errors become a line on stderr and an exit code."""
+
+import os
+import sys
+
+import typer
+
+from flashmm_backends.ports import BackendError
+from flashmm_orchestration.cli import demo, doctor, query, status, up
+from flashmm_orchestration.cli._client import NoAnswer
+from flashmm_orchestration.settings import BadSettings
+from flashmm_orchestration.supervisor import CannotStart
+
+app = typer.Typer(
+    name="flashmm",
+    help="Observability for market makers: P&L, spreads and order latency, live and exact.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("demo", context_settings=demo.CONTEXT)(demo.demo)
+app.command("status")(status.status)
+app.command("query")(query.query)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; expected errors end with code 2 and one message that names the fix."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # children are executed at once: nothing to support
+    try:
+        app()
+    except (BadSettings, CannotStart, NoAnswer, BackendError) as error:
+        sys.stderr.write(f"flashmm: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,30 @@
+"""`flashmm status`."""
+
+import time
+
+import typer
+
+from flashmm_orchestration.cli._client import DEFAULT_URL, Client
+from flashmm_orchestration.cli._options import JsonOption, TokenOption, UrlOption, say, say_json, table
+
+
+def status(url: UrlOption = DEFAULT_URL, token: TokenOption = "", json: JsonOption = False) -> None:
+    """Show the state of a running server; exit code 1 when something is not up."""
+    health = Client(url, token).get("/health")
+    if json:
+        say_json(health)
+    else:
+        say(table([["component", "state", "for", "restarts", "detail"], *map(_row, health["components"])]))
+    if not health["ready"]:
+        raise typer.Exit(1)
+
+
+def _row(component: dict[str, str]) -> list[str]:
+    seconds = max(0, time.time_ns() - int(component["since_ns"])) // 10**9
+    return [
+        component["name"],
+        component["status"],
+        f"{seconds} s" if seconds < 120 else f"{seconds // 60} min",
+        str(component["restarts"]),
+        component["detail"],
+    ]

@@ -1,0 +1,104 @@
+"""`flashmm up`: the whole product in one process."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import quote
+
+import typer
+import uvloop
+
+from flashmm_orchestration.cli._options import JsonOption, say, say_json
+from flashmm_orchestration.embedded import Embedded, embedded
+from flashmm_orchestration.health import Health
+from flashmm_orchestration.services import DemoService
+from flashmm_orchestration.settings import Settings, load
+from flashmm_orchestration.supervisor import CannotStart, Service, Supervisor
+
+_SERVICES: Final = ("receiver", "http")
+
+Announce = Callable[[Mapping[str, str]], None]
+
+
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="Run the demo market maker beside it.")] = False,
+    feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = "simulated",
+    speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = "1",
+    services: Annotated[str, typer.Option(help="Which services to run.")] = ",".join(_SERVICES),
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the ledger.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of page and API; 0 takes a free one.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run receiver, ledger, live page and API until Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
+    settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
+    uvloop.run(_run(settings, _wanted(services), arguments, say_json if json else _welcome))
+
+
+def _wanted(services: str) -> frozenset[str]:
+    wanted = frozenset(name.strip() for name in services.split(","))
+    if unknown := wanted.difference(_SERVICES):
+        names = ", ".join(sorted(unknown))
+        raise typer.BadParameter(f"{names!r} is none of {', '.join(_SERVICES)}", param_hint="--services")
+    return wanted
+
+
+async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], announce: Announce) -> None:
+    task = asyncio.current_task()
+    assert task
+    with _signals_cancel(task), contextlib.suppress(asyncio.CancelledError):
+        async with embedded(settings) as product:
+            services: list[Service] = [each for each in product.services if each.name in wanted]
+            if demo:
+                services.append(_demo_service(product, demo))
+            product.health.on_change(_once_ready(product, announce))
+            await Supervisor(services, product.health).run()
+
+
+def _demo_service(product: Embedded, demo: Sequence[str]) -> DemoService:
+    told = product.settings.receiver
+    if told.tls_certificate:
+        raise CannotStart("demo", "it talks plain OTLP: start without --demo, or without receiver.tls_certificate")
+    environment = {"OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{quote(told.token)}"} if told.token else {}
+
+    async def arguments() -> Sequence[str]:
+        await product.receiver.listening.wait()
+        return (*demo, "--endpoint", f"http://{product.addresses()['otlp_grpc']}")
+
+    return DemoService(arguments, environment)
+
+
+def _once_ready(product: Embedded, announce: Announce) -> Callable[[Health], None]:
+    announced = False
+
+    def changed(health: Health) -> None:
+        nonlocal announced
+        if health.ready and not announced:
+            announced = True
+            announce(product.addresses())
+
+    return changed
+
+
+@contextlib.contextmanager
+def _signals_cancel(task: asyncio.Task[object]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _welcome(addresses: Mapping[str, str]) -> None:
+    say(f"\n  live page   {addresses['http']}/")
+    say(f"  OTLP        {addresses['otlp_grpc']} (gRPC), {addresses['otlp_http']} (HTTP): point your bot here")
+    say(f"  PromQL      {addresses['http']}/api/v1    metrics of this program {addresses['http']}/metrics")
+    say("  Ctrl-C ends it; what was received is kept.\n")

@@ -1,0 +1,123 @@
+"""The embedded mode: receiver, ledger, PromQL, page and stream in one process, built here and closed here."""
+
+import asyncio
+import importlib.metadata
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from flashmm_backends.ledger import Ledger
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
+from flashmm_dashboards import LivePage
+from flashmm_orchestration.access import LOOPBACK_NAMES, App
+from flashmm_orchestration.api import Parts, build_app
+from flashmm_orchestration.api._wire import Json
+from flashmm_orchestration.api.events import events_router
+from flashmm_orchestration.api.orders import orders_router
+from flashmm_orchestration.api.probes import probes_router
+from flashmm_orchestration.api.prometheus import prometheus_router
+from flashmm_orchestration.health import Health
+from flashmm_orchestration.services import HttpService, ReceiverService, bind
+from flashmm_orchestration.settings import Settings
+from flashmm_orchestration.supervisor import Service
+from flashmm_receiver import Receiver
+from flashmm_streaming import Hub, LiveTap, StreamEndpoint
+
+VERSION: Final = importlib.metadata.version("flashmm-observability")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Everything that runs in the process, built and not yet serving."""
+
+    settings: Settings
+    health: Health
+    receiver: ReceiverService
+    http: HttpService
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """In the order of the flow."""
+        return (self.receiver, self.http)
+
+    def addresses(self) -> dict[str, str]:
+        """Where it answers, once it serves: http as a URL, otlp_grpc and otlp_http as host:port."""
+        receiver, told = self.receiver.receiver, self.settings.receiver
+        return {
+            "http": self.http.url,
+            "otlp_grpc": _reachable(told.grpc_bind, receiver.grpc_port),
+            "otlp_http": _reachable(told.http_bind, receiver.http_port),
+        }
+
+
+@asynccontextmanager
+async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
+    """Build everything; close it in the opposite order. Raises CannotStart and the ledger's errors."""
+    registry = _registry()
+    health = Health(time.time_ns)
+    async with AsyncExitStack() as stack:
+        http = stack.enter_context(bind(settings.http))
+        ledger = await stack.enter_async_context(
+            Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry)
+        )
+        metrics = PromqlMetrics(Engine(ledger, settings.query))
+        stack.callback(metrics.close)
+        hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
+        tap = LiveTap(hub, asyncio.get_running_loop(), registry)
+        app = _app(settings, ledger, metrics, hub, health, registry)
+        yield Embedded(
+            settings,
+            health,
+            ReceiverService(Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry)),
+            HttpService(http, app, hub, settings.stream),
+        )
+
+
+def _app(
+    settings: Settings,
+    ledger: Ledger,
+    metrics: PromqlMetrics,
+    hub: Hub,
+    health: Health,
+    registry: CollectorRegistry,
+) -> App:
+    parts = Parts(
+        routers=(
+            events_router(ledger, time.time_ns),
+            orders_router(ledger, time.time_ns),
+            prometheus_router(PrometheusApi(metrics, ledger, limits=settings.query)),
+            probes_router(
+                health,
+                registry,
+                lambda: {"version": VERSION, "retention": _retention(settings, ledger)},
+            ),
+        ),
+        socket=StreamEndpoint(hub, settings.stream),
+        page=LivePage(),
+    )
+    hosts = (*LOOPBACK_NAMES, settings.http.host, *settings.http.allowed_hosts)
+    return build_app(parts, version=VERSION, hosts=hosts, token=settings.http.token)
+
+
+def _retention(settings: Settings, ledger: Ledger) -> Json:
+    """How long raw points are kept, in days, and whether the size limit made that less than was asked for."""
+    wanted, shortfall_s = settings.ledger.telemetry_days, ledger.retention_shortfall
+    return {"target_days": wanted, "days": round(wanted - shortfall_s / 86_400, 1), "shortened": shortfall_s > 0}
+
+
+def _reachable(bind: str, port: int) -> str:
+    """An address that a client on this machine can use."""
+    host = bind.rpartition(":")[0]
+    return f"{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

@@ -1,0 +1,166 @@
+"""The services that the supervisor keeps running: thin shells around what the packages provide."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import uvicorn
+
+from flashmm_orchestration.access import App, is_loopback
+from flashmm_orchestration.settings import HttpSettings
+from flashmm_orchestration.supervisor import CannotStart
+from flashmm_receiver import CannotListen, NotConfigured, Receiver
+from flashmm_streaming import EndpointLimits, Hub
+
+_DEMO_GRACE_S: Final = 5.0
+_CONNECTIONS_MAX: Final = 4096
+
+
+@dataclass
+class ReceiverService:
+    """OTLP in."""
+
+    receiver: Receiver
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    name: str = "receiver"
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Listen until cancelled. Raises CannotStart when a port is taken, or open to others without protection."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self.receiver)
+            except (CannotListen, NotConfigured) as error:
+                raise CannotStart("receiver", str(error)) from error
+            self.listening.set()
+            started()
+            await asyncio.Event().wait()
+
+
+@dataclass
+class HttpService:
+    """The page, the API and the WebSocket on one port. bound: a listening socket, not closed here."""
+
+    bound: socket.socket
+    app: App
+    hub: Hub
+    stream: EndpointLimits
+    name: str = "http"
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host, port = self.bound.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Serve until cancelled, then tell the clients of the stream that they should come back."""
+        server = _Server(self._config(), started)
+        serving = asyncio.create_task(server.serve(sockets=[self.bound.dup()]), name="uvicorn")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.hub.shutdown()
+            server.should_exit = True
+            await serving
+            raise
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self.app,
+            loop="none",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=self.stream.message_bytes,
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            limit_concurrency=_CONNECTIONS_MAX,
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told to leave signals alone and to say when it serves."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Signals belong to the command line."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, then say so."""
+        await super().startup(sockets)
+        self._tell()
+
+
+def bind(settings: HttpSettings) -> socket.socket:
+    """The listening socket. Raises CannotStart for an open address without a token, and for a port in use."""
+    if not is_loopback(settings.host) and not settings.token:
+        raise CannotStart(
+            "http",
+            f"{settings.host} is reachable from other machines and no token is set: "
+            "set http.token (FLASHMM_HTTP__TOKEN), or listen on 127.0.0.1",
+        )
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise CannotStart(
+            "http",
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "stop what holds the port, or choose another with --port (FLASHMM_HTTP__PORT)",
+        ) from error
+    return bound
+
+
+@dataclass
+class DemoService:
+    """The demo market maker, a process of its own that knows the OTLP address and nothing else.
+
+    arguments: its command line, known once the receiver listens. environment: added to this process's own.
+    """
+
+    arguments: Callable[[], Awaitable[Sequence[str]]]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    name: str = "demo"
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Run the process until cancelled, then let it end its streams. Returns when it exits by itself."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "flashmm_demo",
+            *await self.arguments(),
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+        )
+        started()
+        try:
+            await process.wait()
+        finally:
+            await asyncio.shield(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), _DEMO_GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
