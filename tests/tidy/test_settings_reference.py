@@ -8,5 +8,5 @@ COMMITTED = Path(__file__).parents[2] / "docs/reference/settings.md"
 
 
 def test_the_committed_page_is_fresh_and_every_setting_is_on_it() -> None:
-    """`python -m flashmm_orchestration.reference` again changes nothing; a setting without a docstring is an error."""
+    """The generator changes nothing; a setting without a docstring is an error."""
     assert COMMITTED.read_text() == page()

@@ -9,19 +9,7 @@ from flashmm_backends.ports import QueryRefused
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-<<<<<<< HEAD
-    """Limits of the engine.
-
-    text_bytes, nesting, operators: refused before parsing, because the parser is recursive.
-    steps: points that a range query may return for each series.
-    samples: samples read and computed by one query, all series and subqueries together.
-    seconds: time that one query may take.
-    lookback_ms: how far an instant selector looks back for a sample.
-    subquery_step_ms: resolution of subqueries that name none: the evaluation interval in deploy/prometheus.
-    """
-=======
     """Limits of the engine. The first three refuse before parsing, because the parser is recursive."""
->>>>>>> a9aef04 (Run the product: settings, supervisor, HTTP API, command line, README and tutorial)
 
     text_bytes: int = 4096
     """Length of an expression, in bytes."""
@@ -36,13 +24,9 @@ class Limits:
     seconds: float = 30.0
     """Time that one query may take."""
     lookback_ms: int = 300_000
-<<<<<<< HEAD
-    subquery_step_ms: int = 5_000
-=======
     """How far an instant selector looks back for a sample, in milliseconds."""
-    subquery_step_ms: int = 60_000
-    """Resolution of subqueries that name none, in milliseconds."""
->>>>>>> a9aef04 (Run the product: settings, supervisor, HTTP API, command line, README and tutorial)
+    subquery_step_ms: int = 5_000
+    """Resolution of subqueries that name none, in milliseconds: the evaluation interval in deploy/prometheus."""
 
 
 class Budget:
