@@ -35,8 +35,7 @@ def vector_with_vector(node: Binary, left: Vectors, right: Vectors, session: Ses
     many, one = (right, left) if swapped else (left, right)
     groups = signatures(node.matching, many, one)
     require_one(node.matching, one, groups.right, any_row(left.has_sample) & any_row(right.has_sample))
-    pairs = paired(groups.left, groups.right)
-    session.budget.take(len(pairs.many) * left.values.shape[1])
+    pairs = paired(groups.left, groups.right, left.values.shape[1], session.budget)
     drops_name = _drops_name(node)
     labels = [
         result_labels(node.matching, many.labels[int(i)], one.labels[int(j)], drops_name=drops_name)

@@ -131,7 +131,7 @@ class Evaluator:
         """Any aggregation."""
         if node.operator == "count_values":
             assert isinstance(node.parameter, Text)
-            return _topk.value_counts(node, self.vectors(node.expr), node.parameter.value)
+            return _topk.value_counts(node, self.vectors(node.expr), node.parameter.value, self.session.budget)
         parameter = None if node.parameter is None else self.scalars(node.parameter).values
         vectors = self.vectors(node.expr)
         groups = grouped(node, vectors)

@@ -9,6 +9,7 @@ from flashmm_backends.batch import Labels
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Cardinality, Matching
+from flashmm_backends.promql._limits import Budget
 from flashmm_backends.promql._values import Indices, Mask, Vectors
 
 
@@ -47,11 +48,13 @@ class Pairs:
     one: Indices
 
 
-def paired(many: Indices, one: Indices) -> Pairs:
-    """Every two rows of the same match group."""
+def paired(many: Indices, one: Indices, steps: int, budget: Budget) -> Pairs:
+    """Every two rows of the same match group; what their results will hold is taken from the budget first."""
     by_group: dict[int, list[int]] = {}
     for row, group in enumerate(one.tolist()):
         by_group.setdefault(group, []).append(row)
+    partners = [len(by_group.get(group, ())) for group in many.tolist()]
+    budget.take(sum(partners) * steps)
     pairs = [(row, other) for row, group in enumerate(many.tolist()) for other in by_group.get(group, ())]
     both = np.array(pairs, dtype=np.intp).reshape(-1, 2)
     return Pairs(both[:, 0], both[:, 1])

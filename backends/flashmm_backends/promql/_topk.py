@@ -8,6 +8,7 @@ from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
 from flashmm_backends.promql._format import formatted, printed
 from flashmm_backends.promql._groups import Groups
+from flashmm_backends.promql._limits import Budget
 from flashmm_backends.promql._values import Floats, Histograms, Indices, Mask, Vectors, empty_vectors
 
 _INT64_END = 9223372036854774784.0
@@ -48,7 +49,7 @@ def _require_integer_range(k: Floats) -> None:
         raise QueryRefused("execution", f"Scalar value {k.max():g} overflows int64")
 
 
-def value_counts(node: Aggregation, vectors: Vectors, label: str) -> Vectors:
+def value_counts(node: Aggregation, vectors: Vectors, label: str, budget: Budget) -> Vectors:
     """How many samples of each group have each value, which becomes a label."""
     if not label:
         raise QueryRefused("execution", 'invalid label name ""')
@@ -58,7 +59,10 @@ def value_counts(node: Aggregation, vectors: Vectors, label: str) -> Vectors:
     for row, labels in enumerate(vectors.labels):
         for value, where in _distinct(vectors, row):
             series = key(_labels.updated(labels, [(label, value)]))
-            found[series] = found.get(series, np.zeros(where.shape)) + where
+            if series not in found:
+                budget.take(len(where))
+                found[series] = np.zeros(where.shape)
+            found[series] += where
     if not found:
         return empty_vectors(vectors.values.shape[1])
     counts = np.stack(list(found.values()))

@@ -67,6 +67,25 @@ def test_too_many_samples_are_refused() -> None:
     assert "too many samples" in refused.value.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count_values('v', x)",
+        "x - on() group_left() y",
+        "count_over_time(x[1y:1ms])",
+        "max_over_time(x[100d:1s])",
+    ],
+)
+def test_results_that_would_explode_are_refused_before_they_are_made(text: str) -> None:
+    """Values that become labels, matches of all with all, and fine subqueries count against the samples."""
+    source = MemorySource()
+    for number in range(150):
+        source.add(labels_of("x", n=str(number)), [(60_000 * k, k + number / 1000) for k in range(150)])
+        source.add(labels_of("y", n=str(number)), [(600_000 * number, 1.0)])
+    with pytest.raises(QueryRefused, match="too many samples"):
+        Engine(source, Limits(samples=100_000)).query_range(text, 0, 9_000_000, 60_000)
+
+
 def test_time_is_limited() -> None:
     """A query past its deadline is refused as a timeout."""
     ticks = iter(range(1000))
