@@ -61,7 +61,8 @@ class Cost:
 def cost(call: Callable[[], object]) -> Cost:
     """The best of several runs after one that warms up."""
     call()
-    walls, cpus = [], []
+    walls: list[float] = []
+    cpus: list[float] = []
     for _ in range(REPEATS):
         wall, cpu = time.perf_counter(), time.thread_time()
         call()

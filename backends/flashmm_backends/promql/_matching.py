@@ -105,10 +105,9 @@ def _numbered(keys: Iterable[Hashable]) -> Indices:
 
 def _twins(groups: Indices, present: Mask) -> tuple[int, int] | None:
     """Two rows of the same group that are present at the same step, the earlier first."""
-    number = int(groups.max(initial=-1)) + 1
-    if number == len(groups):
+    if len(np.unique(groups)) == len(groups):
         return None
-    counts = np.zeros((number, present.shape[1]), dtype=np.intp)
+    counts = np.zeros((int(groups.max()) + 1, present.shape[1]), dtype=np.intp)
     np.add.at(counts, groups, present)
     shared = np.argwhere(counts > 1)
     if not len(shared):

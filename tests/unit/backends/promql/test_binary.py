@@ -116,6 +116,15 @@ def test_ambiguous_matches_are_refused(query: str, message: str) -> None:
     assert (refused.kind, refused.message) == ("execution", message)
 
 
+def test_series_of_one_group_are_ambiguous_even_if_nothing_matches_them() -> None:
+    """Two series of the `one` side in one match group are refused whatever is on the other side."""
+    source = MemorySource()
+    source.add_floats(labels_of("x", a="1", b="other"), [1.0])
+    for a in ("1", "2"):
+        source.add_floats(labels_of("y", a=a, b="p"), [1.0])
+    assert 'duplicate series for the match group {b="p"}' in refusal(source, "x + ignoring(a) y").message
+
+
 def test_ambiguity_counts_at_each_step_alone() -> None:
     """Series that match the same group at different times do not conflict."""
     source = source_of(x=[1] * 12)
