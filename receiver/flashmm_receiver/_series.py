@@ -158,7 +158,17 @@ class SeriesTable:
         for slot, time_ms in zip(slots.tolist(), times_ms.tolist(), strict=True):
             recent = self._recent_ms[slot]
             recent[recent == time_ms] = _NEVER
+            self._rewind(slot)
         self._last_ms[slots] = self._recent_ms[slots].max(axis=1)
+
+    def _rewind(self, slot: int) -> None:
+        """Give the forgotten places back, or a store that fails for long would cost the times before it."""
+        cursor = int(self._cursor[slot])
+        for _ in range(_RECENT):
+            if self._recent_ms[slot, cursor - 1] != _NEVER:
+                break
+            cursor = (cursor - 1) % _RECENT
+        self._cursor[slot] = cursor
 
     def unsaved_among(self, slots: Slots) -> Sequence[SeriesMeta]:
         """Metadata of those that the store has not yet confirmed, each once."""

@@ -1,0 +1,281 @@
+"""Bad input over raw sockets: a correct answer each, the process stays up, memory is bounded, all is counted."""
+
+import asyncio
+import gzip
+import json
+import random
+import zlib
+from collections.abc import AsyncIterator
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc.status_pb2 import Status
+from prometheus_client import CollectorRegistry
+from tests.unit.receiver.otlp import NOW_NS, counter, gauge, metrics_request, number
+from tests.unit.receiver.strategies import soaked
+
+from flashmm_backends.testing import MemoryStore
+from flashmm_receiver import Receiver, ReceiverSettings
+
+GOOD = metrics_request(gauge("g", number(1.0))).SerializeToString()
+PROTOBUF = "application/x-protobuf"
+METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+
+@pytest.fixture
+def settings() -> ReceiverSettings:
+    return ReceiverSettings(
+        grpc_bind="127.0.0.1:0",
+        http_bind="127.0.0.1:0",
+        receive_timeout_s=0.3,
+        idle_timeout_s=0.3,
+        request_bytes_max=100_000,
+        decompressed_bytes_max=200_000,
+        json_bytes_max=1_000,
+        connections_max=4,
+    )
+
+
+class Answer:
+    """An HTTP response, read whole."""
+
+    def __init__(self, raw: bytes) -> None:
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split()[1]) if head.startswith(b"HTTP/1.1 ") else 0
+        self.headers = dict(line.split(": ", 1) for line in lines[1:])
+
+
+def request(
+    body: bytes = GOOD, *, path: str = "/v1/metrics", method: str = "POST", kind: str = PROTOBUF, **headers: str
+) -> bytes:
+    """One request that asks to close."""
+    fields = {"host": "h", "content-type": kind, "content-length": str(len(body)), "connection": "close"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def exchange(port: int, data: bytes, *, finish: bool = False) -> Answer:
+    """Send bytes, read until the other side closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        await writer.drain()
+        if finish:
+            writer.write_eof()
+        return Answer(await reader.read())
+    finally:
+        writer.close()
+
+
+def total(registry: CollectorRegistry, name: str, **labels: str) -> float:
+    return registry.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (request(), 200),
+        (request(gzip.compress(GOOD), content_encoding="gzip"), 200),
+        (request(gzip.compress(GOOD) + gzip.compress(b""), content_encoding="gzip"), 200),
+        (request(b'{"resourceMetrics": []}', kind="application/json; charset=utf-8"), 200),
+        (request(b""), 200),
+        (request(b"\xff\xff\xff"), 400),
+        (request(GOOD[:-3]), 400),
+        (request(GOOD, content_encoding="gzip"), 400),
+        (request(gzip.compress(GOOD)[:-9], content_encoding="gzip"), 400),
+        (request(gzip.compress(GOOD) + b"x", content_encoding="gzip"), 400),
+        (request(b"{", kind="application/json"), 400),
+        (request(b"[]", kind="application/json"), 400),
+        (request(b'{"resourceMetrics": 5}', kind="application/json"), 400),
+        (request(b'{"a": "\xff"}', kind="application/json"), 400),
+        (request(b'{"traceId": "xyz"}', kind="application/json"), 400),
+        (request(b'{"a":' * 150 + b"1" + b"}" * 150, kind="application/json"), 200),
+        (request(b"[" * 400 + b"]" * 400, kind="application/json"), 400),
+        (request(path="/v1/profiles"), 404),
+        (request(method="GET"), 405),
+        (request(method="OPTIONS"), 405),
+        (request(kind="text/plain"), 415),
+        (request(kind="application/grpc"), 415),
+        (request(content_encoding="br"), 415),
+        (request(b"x" * 100_001), 413),
+        (request(gzip.compress(b"\0" * 10_000_000), content_encoding="gzip"), 413),
+        (request(b'{"a": "' + b"x" * 1_000 + b'"}', kind="application/json"), 413),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"\x00\x01\x02garbage\r\n\r\n", 400),
+        (b"POST /v1/metrics HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 404),
+        (b"POST /v1/metrics HTTP/1.1\r\nx: " + b"y" * 70_000, 431),
+    ],
+)
+async def test_every_request_is_answered(sent: bytes, status: int, receiver: Receiver) -> None:
+    """With the status that the OTLP specification asks for, and the receiver goes on."""
+    answer = await exchange(receiver.http_port, sent)
+    assert answer.status == status
+    assert (await exchange(receiver.http_port, request())).status == 200
+
+
+async def test_errors_come_in_the_request_encoding(receiver: Receiver) -> None:
+    """A google.rpc.Status in protobuf or JSON, whichever was sent."""
+    binary = await exchange(receiver.http_port, request(b"\xff"))
+    status = Status.FromString(binary.body)
+    assert (binary.headers["content-type"], status.code) == (PROTOBUF, 3)
+    assert "ExportMetricsServiceRequest" in status.message
+    text = await exchange(receiver.http_port, request(b"{", kind="application/json"))
+    assert text.headers["content-type"] == "application/json"
+    assert json.loads(text.body)["code"] == 3
+
+
+async def test_what_is_refused_is_counted(receiver: Receiver, registry: CollectorRegistry) -> None:
+    """By signal, transport and code, and by reason."""
+    await exchange(receiver.http_port, request(b"\xff"))
+    await exchange(receiver.http_port, request())
+    labels = {"signal": "metrics", "transport": "http"}
+    assert total(registry, "flashmm_receiver_requests_total", **labels, code="400") == 1
+    assert total(registry, "flashmm_receiver_requests_total", **labels, code="200") == 1
+    assert total(registry, "flashmm_receiver_requests_refused_total", signal="metrics", reason="malformed") == 1
+    assert total(registry, "flashmm_receiver_in_flight_bytes") == 0
+
+
+async def test_a_chunked_body_is_bounded(receiver: Receiver) -> None:
+    """A body without a length is refused once it is too long, though it goes on."""
+    head = (
+        request().partition(b"\r\n\r\n")[0].replace(b"content-length: %d" % len(GOOD), b"transfer-encoding: chunked")
+    )
+    chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+    answer = await exchange(receiver.http_port, head + b"\r\n\r\n" + chunk * 10 + b"0\r\n\r\n")
+    assert answer.status == 413
+
+
+async def test_a_chunked_body_is_read(receiver: Receiver, store: MemoryStore) -> None:
+    """Chunks are put together; 100-continue is answered."""
+    head = request(expect="100-continue").partition(b"\r\n\r\n")[0]
+    head = head.replace(b"content-length: %d" % len(GOOD), b"transfer-encoding: chunked")
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in GOOD) + b"0\r\n\r\n"
+    answer = await exchange(receiver.http_port, head + b"\r\n\r\n" + chunks)
+    assert answer.status == 100
+    assert b"200 OK" in answer.body
+    assert len(store.batches) == 1
+
+
+async def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
+    """On one connection, the one that closes last."""
+    kept = request().replace(b"connection: close", b"connection: keep-alive")
+    answer = await exchange(receiver.http_port, kept + kept + request(b"\xff"))
+    assert answer.body.count(b"HTTP/1.1 200") == 1
+    assert answer.body.index(b"HTTP/1.1 200") < answer.body.index(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("part", [b"", b"POST /v1/met", request()[:-5], request(b"x" * 200_000)[:-5]])
+async def test_slow_senders_are_cut_off(part: bytes, receiver: Receiver, registry: CollectorRegistry) -> None:
+    """Half a head, half a body, nothing at all: after the time-out the connection ends and gives its bytes back."""
+    answer = await exchange(receiver.http_port, part)
+    assert answer.status == (413 if len(part) > 100_000 else 408 if part else 0)
+    assert total(registry, "flashmm_receiver_in_flight_bytes") == 0
+
+
+async def test_connections_that_hang_up(receiver: Receiver, registry: CollectorRegistry) -> None:
+    """A sender that goes away in the middle leaves nothing behind."""
+    for cut in (5, 60, len(request()) - 2):
+        await exchange(receiver.http_port, request()[:cut], finish=True)
+    assert (await exchange(receiver.http_port, request())).status == 200
+    assert total(registry, "flashmm_receiver_in_flight_bytes") == 0
+
+
+async def test_connections_are_limited(receiver: Receiver, registry: CollectorRegistry) -> None:
+    """One more than allowed is told so."""
+    open_ones = [await asyncio.open_connection("127.0.0.1", receiver.http_port) for _ in range(4)]
+    for reader, writer in open_ones:
+        writer.write(request().replace(b"connection: close", b"connection: keep-alive"))
+        await reader.readuntil(b"\r\n\r\n")
+    assert total(registry, "flashmm_receiver_http_connections") == 4
+    assert (await exchange(receiver.http_port, b"")).status == 503
+    for _, writer in open_ones:
+        writer.close()
+
+
+@pytest.fixture
+async def channel(receiver: Receiver) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as opened:
+        yield opened
+
+
+async def call(channel: grpc.aio.Channel, body: bytes, method: str = METHOD, **options) -> grpc.StatusCode:
+    """The code that a call ends with."""
+    try:
+        await channel.unary_unary(method)(body, timeout=10, **options)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_grpc_codes(channel: grpc.aio.Channel, registry: CollectorRegistry) -> None:
+    """Malformed, too large and unknown calls get their codes; a bomb is not unpacked whole."""
+    codes = grpc.StatusCode
+    assert await call(channel, GOOD) == codes.OK
+    assert await call(channel, b"") == codes.OK
+    assert await call(channel, b"\xff\xff") == codes.INVALID_ARGUMENT
+    assert await call(channel, b"x" * 100_001) == codes.RESOURCE_EXHAUSTED
+    assert await call(channel, GOOD, METHOD + "2") == codes.UNIMPLEMENTED
+    bomb = await call(channel, b"\0" * 50_000_000, compression=grpc.Compression.Gzip)
+    assert bomb == codes.RESOURCE_EXHAUSTED
+    assert await call(channel, GOOD) == codes.OK
+    labels = {"signal": "metrics", "transport": "grpc", "code": "INVALID_ARGUMENT"}
+    assert total(registry, "flashmm_receiver_requests_total", **labels) == 1
+
+
+async def test_http_on_the_grpc_port(receiver: Receiver, channel: grpc.aio.Channel) -> None:
+    """Whatever comes instead of HTTP/2, the connection ends and the others go on."""
+    for garbage in (request(), b"\x16\x03\x01", b"\0" * 100):
+        await exchange(receiver.grpc_port, garbage, finish=True)
+    assert await call(channel, GOOD) == grpc.StatusCode.OK
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+async def test_fuzzed_bodies(receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry) -> None:
+    """Mutated requests, gzip and JSON of all signals: always one of OTLP's answers, and each is counted."""
+    chance = random.Random(7)
+    whole = metrics_request(gauge("g", number(1.0), number(2, a="b")), counter("c", number(3, at=NOW_NS + 1)))
+    bodies = [whole.SerializeToString(), gzip.compress(GOOD), b'{"resourceMetrics":[{"scopeMetrics":[{}]}]}', b""]
+    count = soaked(20_000)
+    for _ in range(count):
+        body = _mutated(chance.choice(bodies), chance)
+        path = f"/v1/{chance.choice(['metrics', 'traces', 'logs'])}"
+        kind = chance.choice([PROTOBUF, "application/json"])
+        headers = {"content_encoding": "gzip"} if chance.random() < 0.3 else {}
+        answer = await exchange(receiver.http_port, request(body, path=path, kind=kind, **headers))
+        assert answer.status in (200, 400, 413)
+        assert await call(channel, body) in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT)
+    counted = sum(
+        sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "flashmm_receiver_requests_total"
+    )
+    assert counted == 2 * count
+
+
+def _mutated(body: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(body)
+    for _ in range(chance.randint(0, 4)):
+        damaged[chance.randrange(len(damaged) + 1) : chance.randrange(len(damaged) + 1)] = chance.randbytes(3)
+    return bytes(damaged)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+async def test_fuzzed_heads(receiver: Receiver) -> None:
+    """Mutated HTTP heads: an HTTP answer or a closed connection, and the next request is served."""
+    chance = random.Random(8)
+    for _ in range(soaked(5_000)):
+        await exchange(receiver.http_port, _mutated(request(), chance), finish=True)
+    assert (await exchange(receiver.http_port, request())).status == 200
+
+
+def test_the_bomb_is_one() -> None:
+    """What the tests above send would unpack to a hundred times the limit."""
+    assert len(zlib.compress(b"\0" * 50_000_000)) < 100_000 < 200_000 < 50_000_000
