@@ -50,9 +50,9 @@ class Decoder:
         self.families = Families(self.series, limits, settings.series_max)
         self.families.on_evict = self.deltas.forget
         self._metrics = MetricsReader(self.families, self.deltas)
-        resources = Resources(limits)
-        self._spans = SpansReader(resources, limits)
-        self._logs = LogsReader(resources, limits)
+        self._resources = Resources(limits)
+        self._spans = SpansReader(self._resources, limits)
+        self._logs = LogsReader(self._resources, limits)
         self._recent_spans = RecentKeys(settings.recent_spans_max)
         self._streams = Streams(settings.streams_max, seqs)
         self.unknown_fields = 0

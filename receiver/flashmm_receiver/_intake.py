@@ -65,6 +65,7 @@ class Intake:
         self._telemetry = telemetry
         self._appending: set[asyncio.Task[bool]] = set()
         self._failed_taps: set[int] = set()
+        self._store_refuses = False
 
     async def take(self, signal: Signal, body: bytes) -> Answer:
         """Take one protobuf body. Raises Malformed, ComeBack.
@@ -110,12 +111,22 @@ class Intake:
         try:
             await self._store.append(batch)
             then = decoded.stored
+            self._note_store(None)
         except Unavailable as error:
-            _log.warning("a request was not stored and will be asked for again: %s", error)
+            self._note_store(error)
         finally:
             for step in then:
                 step()
         return then is decoded.stored
+
+    def _note_store(self, error: Unavailable | None) -> None:
+        """Log when the store begins to refuse, and when it takes again."""
+        if (error is not None) is not self._store_refuses:
+            self._store_refuses = error is not None
+            if error is None:
+                _log.warning("the store takes requests again")
+            else:
+                _log.warning("the store takes no requests, senders are asked to come back: %s", error)
 
     def _tap(self, batch: Batch) -> None:
         for tap in self._taps:

@@ -47,8 +47,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_a_full_store_is_retryable(receiver: Receiver, store: MemoryStore) -> None:
-    """503 with Retry-After, UNAVAILABLE with RetryInfo; and when it has room again the same request is new."""
+async def test_a_full_store_is_retryable(
+    receiver: Receiver, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """503 with Retry-After, UNAVAILABLE with RetryInfo; and when it has room again the same request is new.
+
+    The log tells when it begins and when it ends.
+    """
     store.full = True
     response = await post(receiver, body())
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
@@ -64,6 +69,7 @@ async def test_a_full_store_is_retryable(receiver: Receiver, store: MemoryStore)
     store.full = False
     assert (await post(receiver, body())).status_code == 200
     assert [value for labels, _, value in store.samples if ("__name__", "g") in labels] == [1.0]
+    assert len([record for record in caplog.records if record.message.startswith("the store takes")]) == 2
 
 
 async def test_a_redelivery_waits_for_the_first(receiver: Receiver, store: MemoryStore) -> None:

@@ -128,3 +128,17 @@ def test_damaged_bytes(message: ExportMetricsServiceRequest, seed: int, order: O
         else:
             with pytest.raises(Malformed):
                 pair.fast._metrics.read(damaged, NOW_NS, FUTURE_NS)
+
+
+def test_layouts_are_bounded() -> None:
+    """Requests of ever new lengths and contents keep the cache within its memory."""
+    pair = Pair()
+    layouts = pair.fast._metrics._layouts
+    for k in range(150):
+        points = [number(1.0, at=NOW_NS + k * MS, n=i, pad="x" * (20_000 if k < 100 else 9)) for i in range(9)]
+        body = metrics_request(gauge("g" * (k + 1 if k < 100 else 1) + str(k % 10), *points)).SerializeToString()
+        for _ in range(2):
+            pair.fast._metrics.read(body, NOW_NS, FUTURE_NS)
+    assert 0 < layouts._bytes <= 16 << 20
+    assert layouts._bytes == sum(layout.size for some in layouts._known.values() for layout in some)
+    assert max(len(some) for some in layouts._known.values()) == 8
