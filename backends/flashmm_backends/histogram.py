@@ -211,34 +211,71 @@ def _width(peak: float) -> int:
     return (peak > 127) + (peak > 32_767) + (peak > 2_147_483_647)
 
 
-def decode(data: bytes | memoryview) -> NativeHistogram:
+def decode(data: bytes | bytearray) -> NativeHistogram:
     """What `encode` was given. Raises ValueError or struct.error when the bytes are not its."""
-    schema, flags, offset, n_positive, total = _HEADER.unpack_from(data)
-    at = _HEADER.size
-    negative_offset = n_negative = 0
+    return decode_many([data])[0]
+
+
+def decode_many(data: Sequence[bytes | bytearray]) -> list[NativeHistogram]:
+    """`decode` of each. Neighbours in a series mostly have one layout, and those are read in columns.
+
+    The counts of such histograms share one array. Raises ValueError or struct.error.
+    """
+    alike: dict[tuple[int, bytes, bytes], list[int]] = {}
+    for position, one in enumerate(data):
+        negative = bytes(one[_HEADER.size : _HEADER.size + _SIDE.size]) if one[1] & _NEGATIVE else b""
+        alike.setdefault((len(one), bytes(one[:_LAYOUT_BYTES]), negative), []).append(position)
+    decoded: dict[int, NativeHistogram] = {}
+    for positions in alike.values():
+        decoded.update(zip(positions, _decode_alike([data[i] for i in positions]), strict=True))
+    return [decoded[position] for position in range(len(data))]
+
+
+_LAYOUT_BYTES: Final = _HEADER.size - _DOUBLE.size
+
+
+def _decode_alike(data: Sequence[bytes | bytearray]) -> list[NativeHistogram]:
+    schema, flags, offset, n_positive, _ = _HEADER.unpack_from(data[0])
+    rows = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
+    sums = _doubles(rows, _LAYOUT_BYTES)
+    at, negative_offset, n_negative = _HEADER.size, 0, 0
     if flags & _NEGATIVE:
-        negative_offset, n_negative = _SIDE.unpack_from(data, at)
+        negative_offset, n_negative = _SIDE.unpack_from(data[0], at)
         at += _SIDE.size
-    scalars: dict[int, float] = {}
+    scalars: dict[int, FloatArray] = {}
     for flag in (_THRESHOLD, _ZERO_COUNT, _COUNT):
         if flags & flag:
-            scalars[flag] = _DOUBLE.unpack_from(data, at)[0]
+            scalars[flag] = _doubles(rows, at)
             at += _DOUBLE.size
-    counts = _decode_counts(data, at, flags, n_positive + n_negative)
-    zero_count = scalars.get(_ZERO_COUNT, 0.0)
-    return NativeHistogram(
-        schema,
-        scalars.get(_THRESHOLD, ZERO_THRESHOLD),
-        zero_count,
-        scalars[_COUNT] if _COUNT in scalars else _whole(counts, zero_count),
-        total,
-        Buckets(offset, counts[:n_positive]),
-        Buckets(negative_offset, counts[n_positive:]),
-    )
+    counts = _decode_counts(rows[:, at:], flags, n_positive + n_negative)
+    zero_counts = scalars.get(_ZERO_COUNT, np.zeros(len(data)))
+    thresholds = scalars.get(_THRESHOLD, np.full(len(data), ZERO_THRESHOLD))
+    totals = scalars[_COUNT] if _COUNT in scalars else counts.sum(axis=1) + zero_counts
+    columns = zip(thresholds.tolist(), zero_counts.tolist(), totals.tolist(), sums, counts, strict=True)
+    return [
+        NativeHistogram(
+            schema,
+            threshold,
+            zero_count,
+            total,
+            float(sum_),
+            Buckets(offset, row[:n_positive]),
+            Buckets(negative_offset, row[n_positive:]) if n_negative else NO_BUCKETS,
+        )
+        for threshold, zero_count, total, sum_, row in columns
+    ]
 
 
-def _decode_counts(data: bytes | memoryview, at: int, flags: int, n: int) -> FloatArray:
+def _doubles(rows: npt.NDArray[np.uint8], at: int) -> FloatArray:
+    return np.ascontiguousarray(rows[:, at : at + _DOUBLE.size]).view(_FLOAT_TYPE)[:, 0]
+
+
+def _decode_counts(rows: npt.NDArray[np.uint8], flags: int, n: int) -> FloatArray:
+    kind = _FLOAT_TYPE if flags & _FLOATS else _WHOLE_TYPES[flags & _WIDTH]
+    if rows.shape[1] != n * kind.itemsize:
+        raise ValueError(f"{rows.shape[1]} bytes do not hold {n} counts of {kind.itemsize}")
+    if n == 0:
+        return np.empty((len(rows), 0))
     if flags & _FLOATS:
-        return np.frombuffer(data, _FLOAT_TYPE, n, at)
-    deltas = np.frombuffer(data, _WHOLE_TYPES[flags & _WIDTH], n, at)
-    return np.cumsum(deltas, dtype=np.float64)
+        return np.ascontiguousarray(rows).view(_FLOAT_TYPE)
+    return np.cumsum(np.ascontiguousarray(rows).view(kind), axis=1, dtype=np.float64)

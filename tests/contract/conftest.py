@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.contract.peers import Embedded, Peer, RealPrometheus
+from tests.contract.peers import Embedded, EmbeddedLedger, Peer, RealPrometheus
 from tests.parts import running_prometheus
 
 
@@ -21,7 +21,21 @@ def embedded() -> Iterator[Embedded]:
         yield peer
 
 
-@pytest.fixture(params=["embedded", "prometheus"])
+@pytest.fixture
+def ledger() -> Iterator[EmbeddedLedger]:
+    """Our own way over an empty ledger."""
+    with EmbeddedLedger() as peer:
+        yield peer
+
+
+@pytest.fixture
+def sealed_ledger() -> Iterator[EmbeddedLedger]:
+    """The same with everything sealed into Parquet at once."""
+    with EmbeddedLedger(seals=True) as peer:
+        yield peer
+
+
+@pytest.fixture(params=["embedded", "ledger", "sealed_ledger", "prometheus"])
 def peer(request: pytest.FixtureRequest) -> Peer:
     """Each implementation in turn."""
     get: Callable[[str], Peer] = request.getfixturevalue

@@ -3,15 +3,20 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from prometheus_client import CollectorRegistry
 from tests.contract.telemetry import SPAN_MS, START_MS
 
 from flashmm_backends.batch import Batch, Labels
-from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
+from flashmm_backends.ledger import Ledger, LedgerSettings
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics, SampleSource
 from flashmm_backends.promql.testing import MemorySource
 from flashmm_receiver import ReceiverSettings
 from flashmm_receiver._decoder import Decoder, Signal
@@ -32,15 +37,18 @@ class Peer(Protocol):
 
 
 class Embedded:
-    """The receiver's decoder, a source in memory, the engine, and the API over it."""
+    """The receiver's decoder, a source, the engine, and the API over it. The source is in memory."""
 
     def __init__(self) -> None:
         self._decoder = Decoder(ReceiverSettings(), {})
         self._labels: dict[int, Labels] = {}
-        self._source = MemorySource()
-        self._metrics = PromqlMetrics(Engine(self._source))
-        self._api = PrometheusApi(self._metrics, self._source, clock=lambda: NOW_NS // 10**6)
         self._runner = asyncio.Runner()
+        self._stack = ExitStack()
+        self._stack.callback(self._runner.close)
+        self._memory = MemorySource()
+
+    def _source(self) -> SampleSource:
+        return self._memory
 
     def send(self, request: ExportMetricsServiceRequest) -> None:
         """Decode and keep."""
@@ -55,9 +63,9 @@ class Embedded:
         self._labels |= {meta.id: meta.labels for meta in batch.series}
         points, natives = batch.points, batch.histograms
         for series, time_ms, value in zip(points.series_id, points.time_ms, points.value, strict=True):
-            self._source.add(self._labels[int(series)], [(int(time_ms), float(value))])
+            self._memory.add(self._labels[int(series)], [(int(time_ms), float(value))])
         for series, time_ms, histogram in zip(natives.series_id, natives.time_ms, natives.histogram, strict=True):
-            self._source.add(self._labels[int(series)], [(int(time_ms), histogram)])
+            self._memory.add(self._labels[int(series)], [(int(time_ms), histogram)])
 
     def ask(self, path: str, **parameters: object) -> dict[str, Any]:
         """By the API's own entry."""
@@ -65,11 +73,34 @@ class Embedded:
         return json.loads(response.body)
 
     def __enter__(self) -> Self:
+        source = self._source()
+        metrics = PromqlMetrics(Engine(source))
+        self._stack.callback(metrics.close)
+        self._api = PrometheusApi(metrics, source, clock=lambda: NOW_NS // 10**6)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._runner.close()
+        self._stack.close()
+
+
+class EmbeddedLedger(Embedded):
+    """The same over the ledger. seals: every request is sealed into Parquet before it is asked for."""
+
+    def __init__(self, *, seals: bool = False) -> None:
+        super().__init__()
+        self._seals = seals
+
+    def _source(self) -> SampleSource:
+        folder = Path(self._stack.enter_context(TemporaryDirectory()))
+        opening = Ledger.open(folder, LedgerSettings(), lambda: NOW_NS, CollectorRegistry())
+        self._ledger = self._runner.run(opening.__aenter__())
+        self._stack.callback(lambda: self._runner.run(opening.__aexit__(None, None, None)))
+        return self._ledger
+
+    def _keep(self, batch: Batch) -> None:
+        self._runner.run(self._ledger.append(batch))
+        if self._seals:
+            self._runner.run(self._ledger.seal())
 
 
 class RealPrometheus:

@@ -1,6 +1,8 @@
 """Random telemetry and random PromQL: our answers are those of a real Prometheus."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.contract.answers import differences
 from tests.contract.expressions import EXPRESSIONS, JOB
-from tests.contract.peers import Embedded, Peer, RealPrometheus
+from tests.contract.peers import Embedded, EmbeddedLedger, Peer, RealPrometheus
 from tests.contract.telemetry import SPAN_MS, START_MS, TELEMETRY, Telemetry
 
 SOAK = os.environ.get("FLASHMM_SOAK") == "1"
@@ -32,14 +34,20 @@ CASES = count()
     expressions=st.lists(EXPRESSIONS, min_size=20, max_size=20),
     step_s=st.sampled_from([15, 17, 30, 60]),
     at_ms=st.integers(START_MS - 60_000, START_MS + SPAN_MS + 400_000),
+    ours=st.sampled_from([Embedded, EmbeddedLedger, partial(EmbeddedLedger, seals=True)]),
 )
 def test_answers_equal_those_of_a_real_prometheus(
-    prometheus: RealPrometheus, telemetry: Telemetry, expressions: list[str], step_s: int, at_ms: int
+    prometheus: RealPrometheus,
+    telemetry: Telemetry,
+    expressions: list[str],
+    step_s: int,
+    at_ms: int,
+    ours: Callable[[], Embedded],
 ) -> None:
     """Every value of every series at every step, within 1e-11; and what Prometheus refuses we refuse alike."""
     job = f"case{next(CASES)}"
     request = telemetry.request(job)
-    with Embedded() as embedded:
+    with ours() as embedded:
         embedded.send(request)
         prometheus.send(request)
         wrong = [

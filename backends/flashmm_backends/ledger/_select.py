@@ -1,6 +1,6 @@
 """Samples of matching series in a span of time: from memory, from files, merged; the first arrival wins."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Labels
-from flashmm_backends.histogram import decode
+from flashmm_backends.histogram import decode_many
 from flashmm_backends.ledger._catalog import (
     HISTOGRAM_ROLLUPS,
     HISTOGRAMS,
@@ -174,5 +174,5 @@ def _histograms(piece: Piece | None, order: Sequence[int], n_ids: int) -> Mappin
 
 
 def _decoded(piece: Piece, first: int, end: int) -> HistogramSamples:
-    blobs: Iterator[bytes] = iter(piece.value[first:end].tolist())
-    return HistogramSamples(piece.time_ms[first:end], [decode(bytes(blob)) for blob in blobs])
+    blobs: list[bytes | bytearray] = piece.value[first:end].tolist()
+    return HistogramSamples(piece.time_ms[first:end], decode_many(blobs))

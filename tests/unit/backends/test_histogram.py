@@ -1,6 +1,7 @@
 """Native histograms come from OTLP as Prometheus makes them, and survive their bytes."""
 
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from flashmm_backends.histogram import (
     HistogramRefused,
     NativeHistogram,
     decode,
+    decode_many,
     encode,
     from_otlp,
     is_stale,
@@ -66,6 +68,21 @@ def same(left: NativeHistogram, right: NativeHistogram) -> bool:
 def test_a_histogram_survives_its_bytes(histogram: NativeHistogram) -> None:
     """Whatever was encoded comes back exactly."""
     assert same(decode(encode(histogram)), histogram)
+
+
+@given(st.lists(HISTOGRAMS, max_size=6), st.lists(st.integers(0, 5), max_size=12))
+def test_many_are_decoded_in_order(histograms: list[NativeHistogram], order: list[int]) -> None:
+    """However layouts mix."""
+    chosen = [histograms[i] for i in order if i < len(histograms)]
+    assert all(map(same, decode_many([encode(h) for h in chosen]), chosen))
+
+
+def test_bytes_that_are_cut_are_refused() -> None:
+    """Nothing is read beyond the end."""
+    whole = encode(from_otlp(scale=0, count=3, total=1, zero_count=0, positive=(0, [1, 2]), negative=(0, [])))
+    for end in (1, 10, len(whole) - 1):
+        with pytest.raises((ValueError, struct.error, IndexError)):
+            decode(whole[:end])
 
 
 def test_whole_counts_take_little_room() -> None:
