@@ -11,8 +11,10 @@ from typing import Final
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from flashmm_backends.ledger import Ledger
+from flashmm_backends.ports import Window
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
 from flashmm_dashboards import LivePage
+from flashmm_instrumentation.semconv import events
 from flashmm_orchestration.access import LOOPBACK_NAMES, App
 from flashmm_orchestration.api import Parts, build_app
 from flashmm_orchestration.api._wire import Json
@@ -26,6 +28,9 @@ from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
 from flashmm_streaming import Hub, LiveTap, StreamEndpoint
+
+_REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER)
+_REPLAY_NS: Final = 600 * 10**9
 
 VERSION: Final = importlib.metadata.version("flashmm-observability")
 
@@ -68,6 +73,7 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         stack.callback(metrics.close)
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
+        await _replay(ledger, tap)
         app = _app(settings, ledger, metrics, hub, health, registry)
         yield Embedded(
             settings,
@@ -101,6 +107,13 @@ def _app(
     )
     hosts = (*LOOPBACK_NAMES, settings.http.host, *settings.http.allowed_hosts)
     return build_app(parts, version=VERSION, hosts=hosts, token=settings.http.token)
+
+
+async def _replay(ledger: Ledger, tap: LiveTap) -> None:
+    """Let the streams begin with the last minutes of what is stored: a page opened after a restart has them."""
+    now_ns = time.time_ns()
+    for kind in _REPLAYED:
+        tap.replay(await ledger.events(kind.name, Window(now_ns - _REPLAY_NS, now_ns)))
 
 
 def _retention(settings: Settings, ledger: Ledger) -> Json:

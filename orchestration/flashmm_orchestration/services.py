@@ -77,6 +77,7 @@ class HttpService:
             http="httptools",
             ws="websockets-sansio",
             ws_max_size=self.stream.message_bytes,
+            ws_per_message_deflate=False,
             lifespan="off",
             access_log=False,
             log_level="warning",

@@ -1,4 +1,7 @@
-"""Stored things as JSON: the only place where dataclasses of the ports become maps."""
+"""Stored things as JSON: the only place where dataclasses of the ports become maps.
+
+Nanoseconds of orders and spans are strings, as in OTLP's own JSON: JavaScript's numbers are too coarse for them.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from flashmm_backends.batch import Event, Span
+from flashmm_backends.batch import Event, Span, SpanEvent
 from flashmm_backends.ports import Completeness, EventTable, OrderSummary, OrderTrace
 
 JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequence["JsonValue"]
@@ -48,7 +51,7 @@ def order_summary(order: OrderSummary) -> Json:
         "symbol": order.symbol,
         "side": order.side,
         "outcome": order.outcome,
-        "start_ns": order.start_ns,
+        "start_ns": str(order.start_ns),
         "duration_ns": order.duration_ns,
     }
 
@@ -60,24 +63,26 @@ def span(item: Span) -> Json:
         "span_id": item.span_id.hex(),
         "parent_span_id": item.parent_span_id.hex(),
         "name": item.name,
-        "start_ns": item.start_ns,
-        "end_ns": item.end_ns,
+        "start_ns": str(item.start_ns),
+        "end_ns": str(item.end_ns),
         "duration_ns": item.end_ns - item.start_ns,
         "status": ("unset", "ok", "error")[item.status],
         "status_message": item.status_message,
         "attributes": plain(item.attributes),
-        "events": [
-            {"name": each.name, "time_ns": each.time_ns, "attributes": plain(each.attributes)} for each in item.events
-        ],
+        "events": [_span_event(each) for each in item.events],
         "links": [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in item.links],
     }
+
+
+def _span_event(item: SpanEvent) -> Json:
+    return {"name": item.name, "time_ns": str(item.time_ns), "attributes": plain(item.attributes)}
 
 
 def event(item: Event) -> Json:
     """One event: envelope and fields side by side."""
     return {
         "kind": item.kind,
-        "time_ns": item.time_ns,
+        "time_ns": str(item.time_ns),
         "run": item.run,
         "seq": item.seq,
         "bot": item.bot,

@@ -35,7 +35,7 @@ async function load(id) {
   try {
     const answer = await fetch(`/api/orders/${encodeURIComponent(id)}`);
     const order = await answer.json();
-    return answer.ok ? describe(order) : nothing(String(order.detail ?? order.error ?? `HTTP ${answer.status}`));
+    return answer.ok ? describe(order) : nothing(String(order.error?.message ?? `HTTP ${answer.status}`));
   } catch (failure) {
     return nothing(`The order could not be loaded: ${failure.message}. Try again in a moment.`);
   }
