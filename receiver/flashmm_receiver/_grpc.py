@@ -10,7 +10,7 @@ import grpc.aio
 from flashmm_receiver._access import Guard, TlsFiles
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._intake import InFlight, Intake
-from flashmm_receiver._status import refused_status, response_protobuf
+from flashmm_receiver._status import RpcCode, refused_status, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
 from flashmm_receiver.errors import CannotListen, RequestRefused, TooLarge
 from flashmm_receiver.settings import Address, ReceiverSettings
@@ -61,6 +61,10 @@ class OtlpGrpc(grpc.GenericRpcHandler):
             answer = await self._intake.take(signal, body)
         except RequestRefused as error:
             return await self._refuse(signal, error, context)
+        except Exception:  # noqa: BLE001 - one request's failure is answered, in OTLP's own terms
+            _log.exception("a gRPC request could not be answered")
+            self._count(signal, RpcCode.INTERNAL.name)
+            await context.abort(grpc.StatusCode.INTERNAL, "the receiver failed; its log says why")
         finally:
             self._in_flight.leave(len(body))
         self._count(signal, "OK")

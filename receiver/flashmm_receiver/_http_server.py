@@ -38,9 +38,14 @@ class HttpServer:
         if self._server is None:
             return
         self._server.close()
-        waiting = [connection.drained() for connection in list(self._shared.connections)]
-        if waiting:
-            await asyncio.wait([asyncio.ensure_future(item) for item in waiting], timeout=grace_s)
+        draining = [
+            asyncio.create_task(connection.drained(), name="drain HTTP")
+            for connection in list(self._shared.connections)
+        ]
+        if draining:
+            _, late = await asyncio.wait(draining, timeout=grace_s)
+            for task in late:
+                task.cancel()
         for connection in list(self._shared.connections):
             connection.abort()
         self._server = None

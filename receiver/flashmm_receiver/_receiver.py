@@ -1,6 +1,7 @@
 """The receiver: both transports over one intake."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -17,6 +18,8 @@ from flashmm_receiver._http_server import HttpServer
 from flashmm_receiver._intake import Clock, InFlight, Intake
 from flashmm_receiver._telemetry import ReceiverTelemetry
 from flashmm_receiver.settings import ReceiverSettings
+
+_log = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -72,8 +75,13 @@ class Receiver:
         self.grpc_port, self.http_port = grpc_server.port, http_server.port
 
     async def _drain(self, intake: Intake) -> None:
-        async with asyncio.timeout(self._settings.drain_s):
-            await intake.drained()
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                await intake.drained()
+        except TimeoutError:
+            _log.warning(
+                "the store did not end within %g s (drain_s); senders will deliver again", self._settings.drain_s
+            )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,12 +16,16 @@ class Refusals:
     examples: list[str] = field(default_factory=list[str])
 
     def add(self, reason: str, text: str, count: int = 1) -> None:
-        """Refuse `count` records. reason: from a small closed set, a label. text: names what, and how to mend it."""
+        """Refuse `count` records.
+
+        reason: from a small closed set, a label. text: names what, and how to mend it; empty where it was told before.
+        """
         if count <= 0:
             return
         self.by_reason[reason] += count
-        if len(self.examples) < _EXAMPLES_MAX and text not in self.examples:
-            self.examples.append(text[:_TEXT_MAX])
+        text = text[:_TEXT_MAX]
+        if text and len(self.examples) < _EXAMPLES_MAX and text not in self.examples:
+            self.examples.append(text)
 
     @property
     def total(self) -> int:

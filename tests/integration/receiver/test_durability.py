@@ -235,5 +235,24 @@ async def test_a_broken_store_is_the_receivers_fault(
     with monkeypatch.context() as patch:
         patch.setattr(store, "append", broken)
         assert (await post(receiver, body())).status_code == 500
+        error = await export(receiver, body())
+        assert isinstance(error, grpc.aio.AioRpcError)
+        assert error.code() == grpc.StatusCode.INTERNAL
     assert (await post(receiver, body())).status_code == 200
     assert len(store.batches) == 1
+
+
+async def test_leaving_does_not_wait_for_ever(
+    store: MemoryStore, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that hangs holds the receiver up for `drain_s` at most, and the log says so."""
+    settings = ReceiverSettings(**FREE, drain_s=0.1)
+    store.hold()
+    async with Receiver(settings, store, clock=time.time_ns, registry=registry) as receiver:
+        by_http = asyncio.create_task(post(receiver, body()))
+        await until(lambda: store.waiting == 1)
+    with pytest.raises(httpx.TransportError):
+        await by_http
+    assert "drain_s" in caplog.text
+    store.let_go()
+    await until(lambda: store.waiting == 0)

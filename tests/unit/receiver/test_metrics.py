@@ -287,6 +287,16 @@ def test_series_are_limited() -> None:
     assert (second.accepted, second.refusals.total) == ({"points": 3}, 2)
 
 
+def test_exploding_label_sets_are_cheap_to_refuse() -> None:
+    """After a thousand refusals the rest of a request is refused unseen; known series still get through."""
+    sent = Sent(series_max=2)
+    sent.send(gauge("g", number(1.0)))
+    points = [number(1.0, n=n) for n in range(3_000)]
+    decoded = sent.send(gauge("g", *points, number(2.0, at=NOW_NS + MS)))
+    assert (decoded.refusals.by_reason, decoded.accepted) == ({"series": 2_999}, {"points": 2})
+    assert len(decoded.refusals.message) < 500
+
+
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
