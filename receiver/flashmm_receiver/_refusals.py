@@ -18,7 +18,7 @@ class Refusals:
     def add(self, reason: str, text: str, count: int = 1) -> None:
         """Refuse `count` records.
 
-        reason: from a small closed set, a label. text: names what, and how to mend it; empty where it was told before.
+        reason: from a small closed set, a label. text: names what, and how to mend it; empty where told before.
         """
         if count <= 0:
             return
