@@ -120,7 +120,7 @@ class PrometheusApi:
 
     async def _query(self, parameters: Parameters) -> bytes:
         limit = parameters.limit()
-        at_ms = parameters.parsed("time", time_ms, self._clock())
+        at_ms = parameters.optional_time("time", self._clock())
         text, seconds = _query_text(parameters), _timeout_seconds(parameters)
         with _query_errors():
             result = await _within(seconds, self._metrics.query(text, at_ms))
@@ -256,8 +256,8 @@ def _grid(parameters: Parameters) -> tuple[int, int, int]:
 
 
 def _span(parameters: Parameters) -> tuple[int, int]:
-    start_ms = parameters.parsed("start", time_ms, MIN_MS)
-    end_ms = parameters.parsed("end", time_ms, MAX_MS)
+    start_ms = parameters.optional_time("start", MIN_MS)
+    end_ms = parameters.optional_time("end", MAX_MS)
     return max(start_ms, MIN_MS), min(end_ms, MAX_MS)
 
 

@@ -62,6 +62,14 @@ class Parameters:
         except ValueError as error:
             raise refused(name, str(error)) from None
 
+    def optional_time(self, name: str, default_ms: int) -> int:
+        """A time, milliseconds, or its default."""
+        text = self.text(name)
+        try:
+            return time_ms(text) if text else default_ms
+        except ValueError as error:
+            raise refused(name, f"invalid time value for '{name}': {error}") from None
+
     def limit(self) -> int:
         """The `limit` parameter; 0 for none."""
         return self.parsed("limit", limit, 0)
