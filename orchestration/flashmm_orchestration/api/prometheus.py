@@ -1,9 +1,15 @@
 """`/api/v1`: Prometheus's own HTTP API, answered by the PromQL engine."""
 
+from typing import Final
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from flashmm_backends.promql import PrometheusApi
+from flashmm_orchestration.api._errors import problem
+
+_BODY_BYTES_MAX: Final = 65_536
+"""A form with the longest expression, percent-encoded, and room for the rest."""
 
 
 def prometheus_router(api: PrometheusApi) -> APIRouter:
@@ -12,10 +18,22 @@ def prometheus_router(api: PrometheusApi) -> APIRouter:
 
     @router.api_route("/{path:path}", methods=["GET", "POST"])
     async def prometheus(request: Request, path: str) -> Response:
+        body = await _bounded_body(request)
+        if body is None:
+            return problem(413, "too_large", f"a form may have {_BODY_BYTES_MAX} bytes")
         query = request.scope["query_string"].decode("latin-1")
-        kind = request.headers.get("content-type", "")
-        answer = await api.handle(request.method, path, query, await request.body(), kind)
+        answer = await api.handle(request.method, path, query, body, request.headers.get("content-type", ""))
         return Response(answer.body, answer.status, dict(answer.headers))
 
     del prometheus
     return router
+
+
+async def _bounded_body(request: Request) -> bytes | None:
+    """The body, or None as soon as it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_BYTES_MAX:
+            return None
+    return bytes(body)
