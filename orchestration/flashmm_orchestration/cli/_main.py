@@ -1,6 +1,5 @@
 """The commands, and the boundary where errors become a line on stderr and an exit code."""
 
-import os
 import sys
 
 import typer
@@ -27,7 +26,6 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command line; expected errors end with code 2 and one message that names the fix."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # children are executed at once: nothing to support
     try:
         app()
     except (BadSettings, CannotStart, NoAnswer, BackendError) as error:
