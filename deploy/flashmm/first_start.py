@@ -3,8 +3,10 @@
     python first_start.py /run/flashmm
 
 What exists is left as it is, so that it may run before every start. To change a secret, delete its file.
+PAGE_HOST: the name by which browsers call the page, where that isn't this machine's loopback.
 """
 
+import json
 import os
 import secrets
 import sys
@@ -18,7 +20,7 @@ data_dir = "/data"
 [http]
 host = "0.0.0.0"
 token = "{api_token}"
-allowed_hosts = ["flashmm"]
+allowed_hosts = ["flashmm", {page_host}]
 
 [receiver]
 grpc_bind = "0.0.0.0:4317"
@@ -31,7 +33,8 @@ def main(folder: Path) -> None:
     """Fill the folder. Says what it made, never what is in it."""
     made = [name for name in SECRETS if _make(folder / name)]
     tokens = {name: (folder / name).read_text() for name in SECRETS}
-    text = _CONFIGURATION.format(api_token=tokens["api-token"], otlp_token=tokens["otlp-token"])
+    page_host = json.dumps(os.environ.get("PAGE_HOST", "localhost"))
+    text = _CONFIGURATION.format(api_token=tokens["api-token"], otlp_token=tokens["otlp-token"], page_host=page_host)
     _replace(folder / "flashmm.toml", text)
     print(f"made {', '.join(made) or 'nothing: all there'} in {folder}")  # noqa: T201 (a program's own output)
 

@@ -207,6 +207,14 @@ def test_a_new_token_reaches_the_configuration(tmp_path: Path) -> None:
     assert settings["receiver"]["token"] == (tmp_path / "otlp-token").read_text()
 
 
+def test_the_page_answers_to_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PAGE_HOST is answered to, besides the name by which Prometheus calls."""
+    monkeypatch.setenv("PAGE_HOST", "maker.example.com")
+    _first_start(tmp_path)
+    settings = tomllib.loads((tmp_path / "flashmm.toml").read_text())
+    assert settings["http"]["allowed_hosts"] == ["flashmm", "maker.example.com"]
+
+
 def test_the_configuration_is_one_that_the_receiver_knows(tmp_path: Path) -> None:
     """The receiver's settings exist and are allowed beyond loopback: they carry the token."""
     _first_start(tmp_path)
