@@ -4,7 +4,7 @@ from tests.parts._collector import SINK_TOKEN, collector_server, running_collect
 from tests.parts._locate import find, require
 from tests.parts._process import NotReady, Server, answers, free_ports
 from tests.parts._prometheus import running_prometheus
-from tests.parts._stores import running_alertmanager, running_loki, running_tempo
+from tests.parts._stores import running_alertmanager, running_kafka, running_loki, running_tempo
 
 __all__ = [
     "SINK_TOKEN",
@@ -17,6 +17,7 @@ __all__ = [
     "require",
     "running_alertmanager",
     "running_collector",
+    "running_kafka",
     "running_loki",
     "running_prometheus",
     "running_tempo",

@@ -17,7 +17,8 @@ _CATALOGUE = Path(__file__).with_name("parts.toml")
 class Part:
     """One server as parts.toml describes it.
 
-    Either `module` is copied and its `commands` are built from `cmd/`, or `builder` turns `manifest` into one.
+    `module` is copied and its `commands` are built from `cmd/`; or `builder` turns `manifest` into the one command;
+    or `manifest` is a program of ours around `module`.
     """
 
     name: str

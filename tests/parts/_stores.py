@@ -65,6 +65,25 @@ def running_tempo(folder: Path) -> Generator[Server]:
 
 
 @contextmanager
+def running_kafka(folder: Path, *topics: str, partitions: int = 4) -> Generator[Server]:
+    """A Kafka broker in memory that has these topics. Its host:port is base_url without the scheme."""
+    program = require("kafka")
+    home = folder / "kafka"
+    home.mkdir(exist_ok=True)
+    ports = free_ports("kafka", "health")
+    options = [f"-port={ports['kafka']}", f"-health={ports['health']}", f"-partitions={partitions}"]
+    with Server(
+        name="kafka",
+        command=[program, *options, *topics],
+        base_url=f"kafka://127.0.0.1:{ports['kafka']}",
+        ready_url=f"http://127.0.0.1:{ports['health']}/",
+        log=home / "log",
+        ports=ports,
+    ) as server:
+        yield server
+
+
+@contextmanager
 def running_alertmanager(folder: Path, *, webhook: str | None = None, token: str = "") -> Generator[Server]:
     """An Alertmanager that is ready. Alerts go to base_url + /api/v2/alerts.
 

@@ -81,8 +81,10 @@ def _build(part: Part) -> None:
     shutil.rmtree(work, ignore_errors=True)
     output = work / "output"
     output.mkdir(parents=True)
-    if part.manifest:
+    if part.builder:
         _build_collector(part, work / "source", output)
+    elif part.manifest:
+        _build_ours(part, work / "source", output)
     else:
         _build_module(part, work / "source", output)
     (output / "fingerprint").write_text(part.fingerprint)
@@ -116,6 +118,15 @@ def _build_collector(part: Part, source: Path, output: Path) -> None:
     (folder / "go.mod").write_text(f"module flashmm/otelcol\n\ngo 1.25.0\n\nrequire (\n{required}\n)\n")
     (folder / "go.sum").unlink(missing_ok=True)
     _compile(".", part, folder, output / part.commands[0])
+
+
+def _build_ours(part: Part, source: Path, output: Path) -> None:
+    """A program of this repository around the module."""
+    source.mkdir()
+    shutil.copy(REPOSITORY / part.manifest, source)
+    required = part.module.replace("@", " ")
+    (source / "go.mod").write_text(f"module flashmm/{part.name}\n\ngo 1.25.0\n\nrequire {required}\n")
+    _compile(".", part, source, output / part.commands[0])
 
 
 def _required_modules(part: Part, manifest: Path) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import grpc
@@ -27,7 +27,12 @@ _METHODS: dict[type[Request], str] = {
     ExportMetricsServiceRequest: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     ExportTraceServiceRequest: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
 }
-_RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+_RETRYABLE = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+}
 
 
 def key_values(values: Mapping[str, str | int]) -> list[KeyValue]:
@@ -132,9 +137,10 @@ def traces(*spans: Span, bot: str = "maker-1") -> ExportTraceServiceRequest:
 
 @dataclass(slots=True)
 class Sender:
-    """A bot's exporter. `refused` counts the retryable answers it has had."""
+    """A bot's exporter with the headers that it was given. `refused` counts the retryable answers it has had."""
 
     channel: grpc.Channel
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     refused: int = 0
 
     def send(self, request: Request, *, seconds: float = 60.0) -> None:
@@ -147,29 +153,29 @@ class Sender:
     def try_once(self, request: Request, *, seconds: float = 5.0) -> grpc.StatusCode:
         """Deliver without retrying; the status of the answer."""
         try:
-            _export(self.channel, request, seconds=seconds, wait=False)
+            self._export(request, seconds=seconds, wait=False)
         except grpc.RpcError as error:
             return error.code()
         return grpc.StatusCode.OK
 
     def _delivered(self, request: Request, deadline: float) -> bool:
         try:
-            _export(self.channel, request, seconds=5, wait=True)
+            self._export(request, seconds=5, wait=True)
         except grpc.RpcError as error:
             if error.code() not in _RETRYABLE or time.monotonic() > deadline:
                 raise
             return False
         return True
 
-
-def _export(channel: grpc.Channel, request: Request, *, seconds: float, wait: bool) -> None:
-    method = cast("Any", channel.unary_unary(_METHODS[type(request)]))  # the answer stays undecoded
-    method(request.SerializeToString(), timeout=seconds, wait_for_ready=wait)
+    def _export(self, request: Request, *, seconds: float, wait: bool) -> None:
+        method = cast("Any", self.channel.unary_unary(_METHODS[type(request)]))  # the answer stays undecoded
+        headers = tuple(self.headers.items())
+        method(request.SerializeToString(), timeout=seconds, wait_for_ready=wait, metadata=headers)
 
 
 @contextmanager
-def sender(collector: Server) -> Generator[Sender]:
-    """A bot's exporter to this Collector."""
+def sender(collector: Server, **headers: str) -> Generator[Sender]:
+    """A bot's exporter to this Collector. headers: names with `_` for `-`."""
     options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
     with grpc.insecure_channel(f"127.0.0.1:{collector.ports['grpc']}", options=options) as channel:
-        yield Sender(channel)
+        yield Sender(channel, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -26,6 +26,9 @@ def test_prometheus_is_built_first() -> None:
 def test_module_and_release_agree(part: Part) -> None:
     """A module's version names the release that the catalogue says (Prometheus 3.13.5 is module v0.313.5)."""
     source = part.module or part.builder
+    if "." not in part.version:
+        assert f"-{part.version}" in source  # never released: the day of its commit
+        return
     major, minor, patch = part.version.split(".")
     assert source.endswith((f"@v{part.version}", f"@v0.{major}{minor}.{patch}"))
 
