@@ -35,7 +35,7 @@ def read_events(
     table = event_table_of(kind)
     sql, parameters = events_sql(view, table, window, where, [_text_of(column) for column in table.columns])
     found = fetch(view.connection, sql, parameters)
-    columns = {column.name: _column(column, found[column.name]) for column in table.columns}
+    columns = {column.name: column_of(column, found[column.name]) for column in table.columns}
     return EventTable(kind, window, columns, completeness(view, streams, kind, window))
 
 
@@ -64,7 +64,8 @@ def _text_of(column: Column) -> str:
     return f"{name}::VARCHAR AS {name}" if column.type is ColumnType.DECIMAL else name
 
 
-def _column(column: Column, found: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+def column_of(column: Column, found: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+    """A column as EventTable has it, from stored values; masked where absent."""
     absent = np.ma.getmaskarray(found) if isinstance(found, np.ma.MaskedArray) else None
     data = np.ma.getdata(found) if absent is not None else found
     if absent is not None and absent.any():

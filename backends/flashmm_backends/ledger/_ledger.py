@@ -1,7 +1,7 @@
 """The ledger: everything a market maker emitted, exact and complete, in one directory that one process owns."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from flashmm_backends.batch import Batch, Labels, LogRecord, Span
 from flashmm_backends.ledger._applier import Applier
+from flashmm_backends.ledger._arrow import Request, write_events
 from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._committer import Committer, Published
 from flashmm_backends.ledger._completeness import completeness
@@ -106,6 +107,11 @@ class Ledger:
         """See EventReader; completeness is explained in `_completeness`."""
         streams = self._parts.streams
         return await self._parts.reading.read(lambda view: read_events(view, streams, kind, window, where))
+
+    def events_stream(self, request: Request) -> AsyncIterator[bytes]:
+        """Events as an Arrow stream in pieces; see `_arrow`. The first piece raises QueryRefused, Unavailable."""
+        streams = self._parts.streams
+        return self._parts.reading.stream(lambda view: write_events(view, streams, request))
 
     async def completeness(self, kind: str, window: Window) -> Completeness:
         """See EventReader."""

@@ -1,7 +1,7 @@
 """Reads of rows on the ledger's own threads: everything acknowledged is seen, nothing torn."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -58,3 +58,18 @@ class Reading:
                 except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
+
+    async def stream(self, make: Callable[[View], Iterator[bytes]]) -> AsyncIterator[bytes]:
+        """Pieces of a long answer, each made on one of the ledger's threads; files stay while it lasts.
+
+        Raises Unavailable, and before the first piece what `make` raises.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.threads, self.applier.flush)
+        with self.catalog.reading() as snapshot, self.database.connection.cursor() as cursor:
+            pieces = make(View(cursor, self.catalog, snapshot))
+            try:
+                while (piece := await loop.run_in_executor(self.threads, next, pieces, None)) is not None:
+                    yield piece
+            except duckdb.Error as error:
+                raise unavailable(error) from error

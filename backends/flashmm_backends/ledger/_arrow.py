@@ -1,0 +1,103 @@
+"""Events as an Arrow stream, for other processes: `/api/events/<kind>` and its readers.
+
+Columns are those of the kind's table: DECIMAL fields are decimal128(38, 18), ids are hexadecimal text. The schema's
+metadata holds `kind`, `start_ns`, `end_ns` and the completeness as `received` and `expected`.
+pyarrow takes 25 MB, so it is imported when the first stream is written or read.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flashmm_backends.ledger._completeness import completeness
+from flashmm_backends.ledger._events import column_of, event_table_of, events_sql, objects
+from flashmm_backends.ledger._reading import View
+from flashmm_backends.ledger._sql import quoted
+from flashmm_backends.ledger._streams import Streams
+from flashmm_backends.ledger._tables import EVENT_TABLES
+from flashmm_backends.ports import Completeness, EventTable, Window
+
+MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
+
+_BATCH_ROWS: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a stream is to hold. rows: False for its metadata alone."""
+
+    kind: str
+    window: Window
+    where: Mapping[str, str] | None = None
+    rows: bool = True
+
+
+def write_events(view: View, streams: Streams, request: Request) -> Iterator[bytes]:
+    """The stream in pieces. Raises QueryRefused before the first."""
+    pa = _pyarrow()
+    table = event_table_of(request.kind)
+    names = [quoted(column.name) for column in table.columns]
+    sql, parameters = events_sql(view, table, request.window, request.where, names)
+    known = completeness(view, streams, request.kind, request.window)
+    sql = sql if request.rows else f"{sql} LIMIT 0"
+    reader = _reader(view, sql, parameters)
+    sink = io.BytesIO()
+    schema = reader.schema.with_metadata(_metadata(request, known))
+    with pa.ipc.new_stream(sink, schema) as writer:
+        yield _taken(sink)
+        for batch in reader:
+            writer.write_batch(batch)
+            yield _taken(sink)
+    yield _taken(sink)
+
+
+def _pyarrow() -> Any:  # noqa: ANN401 - it ships no types
+    return import_module("pyarrow")
+
+
+def _reader(view: View, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401 - pyarrow's
+    return view.connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS)
+
+
+def _metadata(request: Request, known: Completeness) -> dict[str | bytes, str | bytes]:
+    return {
+        "kind": request.kind,
+        "start_ns": str(request.window.start_ns),
+        "end_ns": str(request.window.end_ns),
+        "received": str(known.received),
+        "expected": str(known.expected),
+    }
+
+
+def _taken(sink: io.BytesIO) -> bytes:
+    data = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return data
+
+
+def read_events_stream(data: bytes) -> EventTable:
+    """The table of a whole stream. Raises ValueError when it is not one."""
+    pa = _pyarrow()
+    with pa.ipc.open_stream(data) as reader:
+        table = reader.read_all()
+    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    told = {key.decode(): value.decode() for key, value in metadata.items()}
+    kind = told["kind"]
+    columns = {
+        column.name: column_of(column, _masked(table.column(column.name)))
+        for column in EVENT_TABLES[kind].columns
+        if column.name in table.column_names
+    }
+    window = Window(int(told["start_ns"]), int(told["end_ns"]))
+    return EventTable(kind, window, columns, Completeness(int(told["received"]), int(told["expected"])))
+
+
+def _masked(column: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow's
+    values = objects(column.to_pylist())
+    return np.ma.masked_array(values, column.is_null().to_numpy()) if column.null_count else values
