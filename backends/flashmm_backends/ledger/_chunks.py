@@ -64,8 +64,8 @@ def _sorted(
     if end_ms - base_ms < _SPAN_MAX:
         key = (owner.astype(np.uint64) << np.uint64(32)) | (time_ms - base_ms).astype(np.uint64)
         order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        different = ordered[1:] != ordered[:-1]
+        key = key[order]
+        different = key[1:] != key[:-1]
     else:
         order = np.lexsort((time_ms, owner))
         different = (np.diff(owner[order]) != 0) | (np.diff(time_ms[order]) != 0)

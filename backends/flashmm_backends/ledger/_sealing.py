@@ -199,7 +199,11 @@ def _parts(samples: Samples) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 
 def _by_part(samples: Samples) -> Iterator[tuple[int, Samples]]:
     parts = _parts(samples)
-    for part in np.unique(parts).tolist():
+    found = np.unique(parts).tolist()
+    if len(found) == 1:
+        yield found[0], samples
+        return
+    for part in found:
         keep = parts == part
         yield part, Samples(samples.series[keep], samples.time_ms[keep], samples.value[keep])
 

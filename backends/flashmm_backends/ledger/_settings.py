@@ -19,13 +19,13 @@ class LedgerSettings:
     """Rows that may rest in the journal; more are refused as retryable."""
     series_max: int = 1_000_000
     """Series that the label index holds; batches with more are refused."""
-    seal_points: int = 1_500_000
+    seal_points: int = 750_000
     """Points after which a generation of recent points is sealed into Parquet."""
     seal_age_s: float = 3_600.0
     """Age after which it is sealed however few they are."""
-    unsealed_points_max: int = 8_000_000
+    unsealed_points_max: int = 4_000_000
     """Points that may wait for sealing in memory; more are refused as retryable."""
-    resident_points: int = 3_500_000
+    resident_points: int = 2_000_000
     """Points that stay in memory after sealing, about 13 bytes each, so that instant queries touch no file."""
     resident_age_s: float = 360.0
     """How long they stay there at most: PromQL's lookback and a minute."""
@@ -49,7 +49,7 @@ class LedgerSettings:
     """Bytes of sealed raw points; beyond it the oldest hours are rolled up to one minute."""
     maintenance_interval_s: float = 2.0
     """How often sealing, merging and retention look for work."""
-    duckdb_memory_mb: int = 96
+    duckdb_memory_mb: int = 64
     """DuckDB's memory limit; larger sorts spill to disk."""
     duckdb_threads: int = 2
     """Threads that one query may use."""
