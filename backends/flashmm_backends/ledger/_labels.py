@@ -110,6 +110,13 @@ class SeriesIndex:
             raise KeyError(number)
         return series.labels
 
+    def hash(self, number: int) -> int:
+        """Content hash of a series' labels."""
+        series = self._series[number]
+        if series is None:
+            raise KeyError(number)
+        return series.hash
+
     def add(self, meta: SeriesMeta) -> int:
         """Number a new series."""
         with self._lock:

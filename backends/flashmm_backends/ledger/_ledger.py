@@ -32,7 +32,14 @@ from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._staging import Known
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
-from flashmm_backends.ledger._traces import read_logs, read_order, read_orders, read_trace
+from flashmm_backends.ledger._traces import (
+    ExemplarSeries,
+    read_exemplars,
+    read_logs,
+    read_order,
+    read_orders,
+    read_trace,
+)
 from flashmm_backends.ports import (
     Completeness,
     EventTable,
@@ -141,6 +148,11 @@ class Ledger:
         where: columns by equality; `severity_min`: least severity number; `text`: occurs in the body.
         """
         return await self._parts.reading.read(lambda view: read_logs(view, window, where, limit))
+
+    async def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]:
+        """Exemplars of matching series in a span of time, both ends included; sorted by labels."""
+        index = self._parts.selector.index
+        return await self._parts.reading.read(lambda view: read_exemplars(view, index, matchers, start_ms, end_ms))
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
         """See SampleSource."""

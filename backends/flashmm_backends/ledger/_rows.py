@@ -144,3 +144,11 @@ def exemplar_row(exemplar: Exemplar, series: int) -> Row:
     value = exemplar.value if math.isfinite(exemplar.value) else repr(exemplar.value)
     labels = to_json(exemplar.labels)
     return [series, exemplar.time_ms, value, exemplar.trace_id.hex(), exemplar.span_id.hex(), labels]
+
+
+def exemplar_of(series_hash: int, row: Sequence[object]) -> Exemplar:
+    """The exemplar of a row without its series. series_hash: content hash of the series' labels."""
+    time_ms, value, trace, span, labels = row
+    pairs = tuple((name, text) for name, text in cast("list[tuple[str, str]]", from_json(str(labels))))
+    ids = bytes.fromhex(str(trace)), bytes.fromhex(str(span))
+    return Exemplar(series_hash, cast("int", time_ms), cast("float", value), *ids, pairs)

@@ -1,16 +1,19 @@
 """Traces, orders, logs and exemplars out of their tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from flashmm_backends.batch import LogRecord, Span
+from flashmm_backends.batch import Exemplar, Labels, LogRecord, Span
 from flashmm_backends.ledger._events import read_order_events, where_sql
+from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import View
-from flashmm_backends.ledger._rows import log_of, span_of
+from flashmm_backends.ledger._rows import exemplar_of, log_of, span_of
 from flashmm_backends.ledger._rows_source import column_list
 from flashmm_backends.ledger._sql import queries
-from flashmm_backends.ledger._tables import LOGS, SPANS
+from flashmm_backends.ledger._tables import EXEMPLARS, LOGS, SPANS
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
+from flashmm_backends.promql.source import Matcher
 from flashmm_instrumentation.semconv import events as kinds
 
 _SPAN_COLUMNS: Final = column_list([column.name for column in SPANS.columns[:14]])
@@ -71,3 +74,24 @@ def read_logs(view: View, window: Window, where: Mapping[str, str] | None, limit
     sql = queries("rows")["logs"].format(columns=_LOG_COLUMNS, source=source, where=conditions)
     rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
     return [log_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarSeries:
+    """The exemplars of one series, by time."""
+
+    labels: Labels
+    exemplars: Sequence[Exemplar]
+
+
+def read_exemplars(
+    view: View, index: SeriesIndex, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+) -> Sequence[ExemplarSeries]:
+    """Exemplars of matching series in a span of time, both ends included; sorted by labels."""
+    ids: list[int] = index.match(matchers).tolist()
+    sql = queries("rows")["exemplars"].format(source=view.source(EXEMPLARS, (start_ms, end_ms)))
+    found: dict[int, list[Exemplar]] = {}
+    for number, *row in view.connection.execute(sql, [ids, start_ms, end_ms]).fetchall():
+        found.setdefault(number, []).append(exemplar_of(index.hash(number), row))
+    series = [ExemplarSeries(index.labels(number), each) for number, each in found.items()]
+    return sorted(series, key=lambda each: each.labels)
