@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from tests.parts import Server
 
 Value = TypeVar("Value")
 
 
-def get(url: str, **parameters: str | float) -> Any:
+def get(url: str, headers: Mapping[str, str] | None = None, **parameters: str | float) -> Any:
     """The JSON answer to a GET; None where the server knows nothing of it (404)."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     try:
-        with urlopen(f"{url}{query}", timeout=10) as answer:
+        with urlopen(Request(f"{url}{query}", headers=dict(headers or {})), timeout=10) as answer:
             return json.load(answer)
     except HTTPError as error:
         if error.code == 404:
@@ -57,8 +57,9 @@ def exemplars(server: Server, promql: str) -> list[Any]:
 def loki(server: Server, logql: str) -> list[Any]:
     """The streams of a range query over the last hour, each with labels and [time, line] pairs."""
     now = time.time_ns()
-    window = {"start": now - 3600 * 10**9, "end": now + 10**9, "limit": 5000}
-    return get(f"{server.base_url}/loki/api/v1/query_range", query=logql, **window)["data"]["result"]
+    url = f"{server.base_url}/loki/api/v1/query_range"
+    answer = get(url, query=logql, start=now - 3600 * 10**9, end=now + 10**9, limit=5000)
+    return answer["data"]["result"]
 
 
 def loki_lines(server: Server, logql: str) -> list[str]:
