@@ -10,6 +10,7 @@ COPY instrumentation instrumentation
 COPY backends backends
 COPY dashboards dashboards
 COPY demo demo
+COPY deploy/grafana/boards deploy/grafana/boards
 COPY orchestration orchestration
 COPY receiver receiver
 COPY streaming streaming

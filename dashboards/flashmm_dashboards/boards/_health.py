@@ -1,0 +1,257 @@
+"""Panels of the stack and of this program: does telemetry arrive, is anything lost, how long will the disk last."""
+
+from typing import Final
+
+from flashmm_dashboards.boards import _foreign as foreign
+from flashmm_dashboards.boards import _panels as panels
+from flashmm_dashboards.boards._names import BOT, VENUE, WINDOW, Scope, legend, or_zero
+from flashmm_dashboards.boards._panels import About, Panel, Query
+from flashmm_instrumentation.semconv import Metric, metrics
+
+_BOTS: Final = Scope(by=(BOT,))
+_DAY_S: Final = 86_400
+_MONTH_S: Final = 30 * _DAY_S
+_TREND: Final = "6h"
+
+
+def servers() -> Panel:
+    """Which servers answer."""
+    about = About(
+        "Servers",
+        "Whether each server of the stack answers Prometheus.",
+        panels.BINARY,
+        ((1.0, "green"),),
+        base="red",
+    )
+    return panels.states(about, Query(foreign.UP, legend("job")))
+
+
+def collector_queues() -> Panel:
+    """How full the Collector's queues are."""
+    about = About(
+        "Queues to the stores",
+        "How full the queue to each store is. One that grows waits for its store; a full one refuses at the door.",
+        panels.SHARE,
+        panels.SHARE_OF_LIMIT,
+    )
+    return panels.curves(
+        about, Query(f"{foreign.COLLECTOR_QUEUE} / {foreign.COLLECTOR_QUEUE_MAX}", legend("exporter", "data_type"))
+    )
+
+
+def accepted() -> Panel:
+    """What the Collector takes in."""
+    about = About("Accepted from bots", "Records a second that the Collector has on its disk.", panels.A_SECOND)
+    return panels.curves(about, *_each_record(foreign.COLLECTOR_ACCEPTED))
+
+
+def refused() -> Panel:
+    """What the Collector refuses."""
+    about = About(
+        "Refused at the door",
+        "Records a second that the Collector could not take: a queue or the memory is full. Bots keep them.",
+        panels.A_SECOND,
+        panels.ANY_IS_BAD,
+    )
+    return panels.curves(about, *_each_record(foreign.COLLECTOR_REFUSED))
+
+
+def delivered() -> Panel:
+    """What the stores took from the Collector."""
+    about = About("Delivered to the stores", "Records a second, by store.", panels.A_SECOND)
+    queries = [
+        Query(f"sum by (exporter) (rate({foreign.COLLECTOR_SENT}{each}[{WINDOW}]))", f"{each} {legend('exporter')}")
+        for each in foreign.COLLECTOR_RECORDS
+    ]
+    return panels.curves(about, *queries)
+
+
+def given_up() -> Panel:
+    """What the Collector gave up on."""
+    about = About(
+        "Turned away by a store",
+        "Records a second that a store refused for good: a wrong token, or data too old for it. They are lost to it.",
+        panels.A_SECOND,
+        panels.ANY_IS_BAD,
+    )
+    queries = [
+        Query(or_zero(f"sum(rate({foreign.COLLECTOR_FAILED}{each}[{WINDOW}]))"), each)
+        for each in foreign.COLLECTOR_RECORDS
+    ]
+    return panels.curves(about, *queries)
+
+
+def received() -> Panel:
+    """What this program takes in."""
+    about = About("Received by flashmm", "Records a second that are durable in the ledger, by kind.", panels.A_SECOND)
+    return panels.curves(about, Query(f"sum by (kind) (rate({foreign.RECEIVER_RECORDS}[{WINDOW}]))", legend("kind")))
+
+
+def answers() -> Panel:
+    """How this program's receiver answers."""
+    about = About("Answers of flashmm's receiver", "Requests a second, by signal and status code.", panels.A_SECOND)
+    rate = f"sum by (signal, code) (rate({foreign.RECEIVER_REQUESTS}[{WINDOW}]))"
+    return panels.curves(about, Query(rate, legend("signal", "code")))
+
+
+def lost_here() -> Panel:
+    """What this program refused or dropped."""
+    about = About(
+        "Refused or dropped by flashmm",
+        "A second: records that no schema allows, whole requests, and items that slow live pages missed.",
+        panels.A_SECOND,
+        panels.ANY_IS_BAD,
+    )
+    counted = (
+        ("records", foreign.RECEIVER_REFUSED),
+        ("requests", foreign.RECEIVER_REQUESTS_REFUSED),
+        ("live items", foreign.STREAM_DROPPED),
+    )
+    return panels.curves(about, *(Query(or_zero(f"sum(rate({name}[{WINDOW}]))"), what) for what, name in counted))
+
+
+def commit_time() -> Panel:
+    """How long a batch takes to be durable."""
+    about = About(
+        "Ledger's commit, p99", "From the first conversion to the synced journal.", panels.SECONDS, ((0.1, "orange"),)
+    )
+    buckets = f"sum by (le) (rate({foreign.LEDGER_COMMIT_BUCKETS}[{WINDOW}]))"
+    return panels.curves(about, Query(f"histogram_quantile(0.99, {buckets})", "p99"))
+
+
+def ledger_queue() -> Panel:
+    """What waits for the ledger."""
+    about = About("Waiting for the ledger", "Batches in the queue for a commit.", panels.NUMBER, ((50.0, "orange"),))
+    return panels.curves(about, Query(foreign.LEDGER_QUEUE, "batches"))
+
+
+def readers() -> Panel:
+    """Who looks at the live page."""
+    about = About("Live clients", "Clients connected to the stream.", panels.NUMBER)
+    return panels.figure(about, Query(foreign.STREAM_CLIENTS, "clients"))
+
+
+def disk_free() -> Panel:
+    """How much disk is left, and will be."""
+    about = About(
+        "Disk left, now and in 30 days",
+        "Free bytes on the ledger's disk, and what the last six hours' trend leaves of them in 30 days.",
+        panels.BYTES,
+    )
+    trend = f"predict_linear({foreign.LEDGER_DISK_FREE}[{_TREND}], {_MONTH_S})"
+    return panels.curves(about, Query(foreign.LEDGER_DISK_FREE, "now"), Query(f"clamp_min({trend}, 0)", "in 30 days"))
+
+
+def disk_lasts() -> Panel:
+    """When the disk will be full."""
+    about = About(
+        "Days until the disk is full",
+        "At the last six hours' rate; 3,650 where nothing is used up.",
+        "suffix: d",
+        ((7.0, "orange"), (30.0, "green")),
+        base="red",
+        decimals=0,
+    )
+    used_a_day = f"clamp_min(-deriv({foreign.LEDGER_DISK_FREE}[{_TREND}]), 0) * {_DAY_S}"
+    return panels.figure(about, Query(f"clamp_max({foreign.LEDGER_DISK_FREE} / ({used_a_day}), 3650)", "days"))
+
+
+def ledger_size() -> Panel:
+    """What the ledger occupies."""
+    about = About("Ledger's size", "Bytes of its whole directory.", panels.BYTES)
+    return panels.figure(about, Query(foreign.LEDGER_DISK, "ledger"))
+
+
+def retention_lost() -> Panel:
+    """What the size limit took of retention."""
+    about = About(
+        "Retention lost to the size limit",
+        "How much of the wanted retention of raw points had to go. Events are never evicted.",
+        panels.SECONDS,
+        panels.ANY_IS_BAD,
+    )
+    return panels.figure(about, Query(foreign.LEDGER_SHORTFALL, "shortfall"))
+
+
+def series_of_limit() -> Panel:
+    """How many series there are, of how many allowed."""
+    about = About(
+        "Series of their limit",
+        "Metric series that flashmm knows, over how many it lets in. Past it, new series are refused and counted.",
+        panels.SHARE,
+        panels.SHARE_OF_LIMIT,
+    )
+    return panels.dial(about, Query(f"{foreign.RECEIVER_SERIES} / {foreign.RECEIVER_SERIES_MAX}", "series"))
+
+
+def series_known() -> Panel:
+    """How many series there are."""
+    about = About("Series", "Metric series that flashmm and Prometheus know.", panels.NUMBER)
+    queries = Query(foreign.RECEIVER_SERIES, "flashmm"), Query(foreign.PROMETHEUS_SERIES, "Prometheus")
+    return panels.curves(about, *queries)
+
+
+def series_trend() -> Panel:
+    """How the number of series grows."""
+    about = About("Series in 30 days", "At the last six hours' rate, in flashmm and in Prometheus.", panels.NUMBER)
+    queries = [
+        Query(f"clamp_min(predict_linear({name}[{_TREND}], {_MONTH_S}), 0)", where)
+        for where, name in (("flashmm", foreign.RECEIVER_SERIES), ("Prometheus", foreign.PROMETHEUS_SERIES))
+    ]
+    return panels.curves(about, *queries)
+
+
+def memory() -> Panel:
+    """Each server's memory."""
+    about = About("Memory", "Resident memory of each server.", panels.BYTES)
+    return panels.curves(about, Query(f"sum by (job) ({foreign.MEMORY_BYTES})", legend("job")))
+
+
+def processor() -> Panel:
+    """Each server's CPU."""
+    about = About("CPU", "Cores that each server uses.", panels.NUMBER)
+    return panels.curves(about, Query(f"sum by (job) (rate({foreign.CPU_SECONDS}[{WINDOW}]))", legend("job")))
+
+
+def bots_queues() -> Panel:
+    """What waits in the bots."""
+    about = About("Waiting in bots", "Telemetry records in the bot that are not exported yet.", panels.NUMBER)
+    return panels.curves(about, Query(_BOTS.grouped("sum", _BOTS.last(metrics.QUEUE_DEPTH)), legend(BOT)))
+
+
+def export_lag() -> Panel:
+    """How late the bots' telemetry is."""
+    about = About(
+        "Export lag of bots",
+        "Age of the oldest telemetry record that a bot has not exported.",
+        panels.SECONDS,
+        ((5.0, "orange"), (30.0, "red")),
+    )
+    return panels.curves(about, Query(_BOTS.grouped("max", _BOTS.last(metrics.EXPORT_LAG)), legend(BOT)))
+
+
+def clock_offset() -> Panel:
+    """How far apart the clocks are."""
+    venues = Scope(by=(BOT, VENUE))
+    about = About("Clock offset", "The exchange's clock less the bot's, at the last message.", panels.SECONDS)
+    return panels.curves(about, Query(venues.grouped("avg", venues.last(metrics.CLOCK_OFFSET)), venues.legend()))
+
+
+def bots_complaints() -> Panel:
+    """What went wrong in the bots."""
+    about = About(
+        "Dropped, misused, failed in bots",
+        "A second: telemetry records dropped before export, doubtful calls of the instrumentation, the bots' errors.",
+        panels.A_SECOND,
+        panels.ANY_IS_BAD,
+    )
+    counted: tuple[tuple[str, Metric], ...] = (
+        ("records dropped", metrics.RECORDS_DROPPED),
+        ("doubtful calls", metrics.MISUSE),
+        ("errors", metrics.ERRORS),
+    )
+    return panels.curves(about, *(Query(or_zero(f"sum({_BOTS.rate(each)})"), what) for what, each in counted))
+
+
+def _each_record(family: str) -> list[Query]:
+    return [Query(f"sum(rate({family}{each}[{WINDOW}]))", each) for each in foreign.COLLECTOR_RECORDS]
