@@ -1,9 +1,13 @@
 """OTLP attribute values as Python values, and the limits on them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from flashmm_backends.otlp import python_value, python_values
+
+__all__ = ["AttributeLimits", "AttributesRefused", "python_value", "python_values"]
 
 
 @dataclass
@@ -36,20 +40,3 @@ class AttributeLimits:
                     "attribute_length",
                     f"attribute {item.key[:64]!r} is longer than {self.length} bytes (attribute_bytes_max): cut it",
                 )
-
-
-def python_value(value: AnyValue) -> object:
-    """str, bool, int, float, bytes, list, dict, or None where the value is unset."""
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "kvlist_value":
-        return python_values(value.kvlist_value.values)
-    if kind == "array_value":
-        return [python_value(item) for item in value.array_value.values]
-    return getattr(value, kind)
-
-
-def python_values(attributes: Iterable[KeyValue]) -> Mapping[str, object]:
-    """Attributes by name; of several with one name the last."""
-    return {item.key: python_value(item.value) for item in attributes}

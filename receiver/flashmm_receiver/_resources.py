@@ -1,11 +1,11 @@
 """Resources of spans and log records, decoded once."""
 
-import hashlib
 from typing import Final
 
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as WireResource
 
 from flashmm_backends.batch import Resource
+from flashmm_backends.otlp import resource_id
 from flashmm_receiver._attributes import AttributeLimits, python_values
 
 _RESOURCES_MAX: Final = 1024
@@ -26,11 +26,6 @@ class Resources:
             self._limits.check(message.attributes)
             if len(self._known) >= _RESOURCES_MAX:
                 self._known.clear()
-            found = Resource(_content_id(message), python_values(message.attributes))
+            found = Resource(resource_id(message), python_values(message.attributes))
             self._known[encoded] = found
         return found
-
-
-def _content_id(message: WireResource) -> int:
-    parts = sorted(item.SerializeToString(deterministic=True) for item in message.attributes)
-    return int.from_bytes(hashlib.blake2b(b"\xff".join(parts), digest_size=8).digest(), "big")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.contract.peers import Embedded, EmbeddedLedger, Peer, RealPrometheus
+from tests.contract.peers import Embedded, EmbeddedLedger, Peer, RealPrometheus, ThroughAdapter
 from tests.parts import running_prometheus
 
 
@@ -35,7 +35,14 @@ def sealed_ledger() -> Iterator[EmbeddedLedger]:
         yield peer
 
 
-@pytest.fixture(params=["embedded", "ledger", "sealed_ledger", "prometheus"])
+@pytest.fixture
+def adapter(prometheus: RealPrometheus) -> Iterator[ThroughAdapter]:
+    """The metrics port over the real Prometheus."""
+    with ThroughAdapter(prometheus) as peer:
+        yield peer
+
+
+@pytest.fixture(params=["embedded", "ledger", "sealed_ledger", "prometheus", "adapter"])
 def peer(request: pytest.FixtureRequest) -> Peer:
     """Each implementation in turn."""
     get: Callable[[str], Peer] = request.getfixturevalue
