@@ -5,7 +5,8 @@ import sys
 import typer
 
 from flashmm_backends.ports import BackendError
-from flashmm_orchestration.cli import demo, doctor, query, status, up
+from flashmm_dashboards.boards.grafana import GrafanaRefused
+from flashmm_orchestration.cli import boards, demo, doctor, query, status, up
 from flashmm_orchestration.cli._client import NoAnswer
 from flashmm_orchestration.settings import BadSettings
 from flashmm_orchestration.supervisor import CannotStart
@@ -21,6 +22,7 @@ app.command("up")(up.up)
 app.command("demo", context_settings=demo.CONTEXT)(demo.demo)
 app.command("status")(status.status)
 app.command("query")(query.query)
+app.add_typer(boards.app)
 app.command("doctor")(doctor.doctor)
 
 
@@ -28,6 +30,6 @@ def main() -> None:
     """Run the command line; expected errors end with code 2 and one message that names the fix."""
     try:
         app()
-    except (BadSettings, CannotStart, NoAnswer, BackendError) as error:
+    except (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused) as error:
         sys.stderr.write(f"flashmm: {error}\n")
         sys.exit(2)
