@@ -5,11 +5,12 @@ Sources, the later wins: defaults, a TOML file (`flashmm.toml`, or the path in F
 """
 
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,6 +28,10 @@ _PREFIX: Final = "FLASHMM_"
 _NESTED: Final = "__"
 
 
+def _listed(value: object) -> object:
+    return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+
 @dataclass(frozen=True)
 class HttpSettings:
     """The page, the API and the WebSocket."""
@@ -40,8 +45,9 @@ class HttpSettings:
     token: str = ""
     """Asked of every request (but the probes) as a bearer token or as HTTP Basic's password; empty asks nothing."""
 
-    allowed_hosts: tuple[str, ...] = ()
-    """Names in the Host header that are answered besides loopback's and `host`; `*` answers to any."""
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Names in the Host header that are answered besides loopback's and `host`; `*` answers to any. In the
+    environment: separated by commas."""
 
 
 @dataclass
@@ -106,10 +112,15 @@ class Settings(BaseSettings):
 def load(**flags: object) -> Settings:
     """The settings in force. flags: overrides by field, None meaning not given. Raises BadSettings."""
     given = {name: value for name, value in flags.items() if value is not None}
+    file = _config_file()
+    if CONFIG_VARIABLE in os.environ and not file.is_file():
+        raise BadSettings([f"{CONFIG_VARIABLE} names {file}, which is no file"])
     try:
         return Settings(**given)  # pyright: ignore[reportArgumentType] - validated by pydantic
     except ValidationError as error:
         raise BadSettings([_problem(each["loc"], each["msg"]) for each in error.errors()]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings([f"{file} is not TOML: {error}"]) from None
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
