@@ -49,7 +49,7 @@ def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, variable:
 def test_a_file_that_is_no_toml_is_named(nothing_set: Path) -> None:
     """The path and the place."""
     nothing_set.write_text("[http\nport=1")
-    with pytest.raises(BadSettings, match="flashmm.toml"):
+    with pytest.raises(BadSettings, match=r"flashmm\.toml"):
         load()
 
 
