@@ -95,7 +95,7 @@ def _app(
         routers=(
             events_router(ledger, time.time_ns),
             orders_router(ledger, time.time_ns),
-            prometheus_router(PrometheusApi(metrics, ledger, limits=settings.query)),
+            prometheus_router(PrometheusApi(metrics, ledger, exemplars=ledger, limits=settings.query)),
             probes_router(
                 health,
                 registry,

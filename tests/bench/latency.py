@@ -60,7 +60,7 @@ async def _metric(bot: Bot, http: httpx.AsyncClient, number: int) -> float:
 
 
 async def _event(http: httpx.AsyncClient, number: int) -> bool:
-    answer = await http.get("/api/events/flashmm.fill", params={"start": "1m", "where": f"fill_id:f{number}"})
+    answer = await http.get("/api/events/flashmm.fill", params={"start": "1m", "where": f"fill_id=f{number}"})
     return bool(answer.json()["columns"]["seq"])
 
 

@@ -5,6 +5,5 @@ from flashmm_backends.ledger._database import SchemaTooNew
 from flashmm_backends.ledger._ledger import Ledger
 from flashmm_backends.ledger._lock import DirectoryInUse
 from flashmm_backends.ledger._settings import LedgerSettings
-from flashmm_backends.ledger._traces import ExemplarSeries
 
-__all__ = ["MEDIA_TYPE", "DirectoryInUse", "ExemplarSeries", "Ledger", "LedgerSettings", "Request", "SchemaTooNew"]
+__all__ = ["MEDIA_TYPE", "DirectoryInUse", "Ledger", "LedgerSettings", "Request", "SchemaTooNew"]

@@ -33,7 +33,6 @@ from flashmm_backends.ledger._staging import Known
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_backends.ledger._traces import (
-    ExemplarSeries,
     read_exemplars,
     read_logs,
     read_order,
@@ -48,7 +47,7 @@ from flashmm_backends.ports import (
     Unavailable,
     Window,
 )
-from flashmm_backends.promql.source import Matcher, Metadata, Selection
+from flashmm_backends.promql.source import ExemplarSeries, Matcher, Metadata, Selection
 
 Clock = Callable[[], int]
 """UTC nanoseconds."""

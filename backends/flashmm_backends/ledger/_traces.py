@@ -1,10 +1,9 @@
 """Traces, orders, logs and exemplars out of their tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from flashmm_backends.batch import Exemplar, Labels, LogRecord, Span
+from flashmm_backends.batch import Exemplar, LogRecord, Span
 from flashmm_backends.ledger._events import read_order_events, where_sql
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import View
@@ -13,7 +12,7 @@ from flashmm_backends.ledger._rows_source import column_list
 from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._tables import EXEMPLARS, LOGS, SPANS
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
-from flashmm_backends.promql.source import Matcher
+from flashmm_backends.promql.source import ExemplarSeries, Matcher
 from flashmm_instrumentation.semconv import events as kinds
 
 _SPAN_COLUMNS: Final = column_list([column.name for column in SPANS.columns[:14]])
@@ -74,14 +73,6 @@ def read_logs(view: View, window: Window, where: Mapping[str, str] | None, limit
     sql = queries("rows")["logs"].format(columns=_LOG_COLUMNS, source=source, where=conditions)
     rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
     return [log_of(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class ExemplarSeries:
-    """The exemplars of one series, by time."""
-
-    labels: Labels
-    exemplars: Sequence[Exemplar]
 
 
 def read_exemplars(

@@ -5,14 +5,15 @@ from typing import Final
 
 import httpx
 
-from flashmm_backends.ledger._arrow import read_events_stream
+from flashmm_backends.ledger._arrow import MEDIA_TYPE, read_events_stream
 from flashmm_backends.ports import Completeness, EventTable, QueryRefused, Unavailable, Window
 
 __all__ = ["PATH", "RemoteEvents", "parse_where"]
 
 PATH: Final = "/api/events/{kind}"
 """GET, with `start` and `end` in nanoseconds, `where=<field>=<value>` any number of times, `rows=false` for the
-completeness alone. Answers an Arrow stream; 400 with {"error": …} when refused, 503 when it cannot serve now."""
+completeness alone. Answers an Arrow stream when `Accept` names it; 400 with {"error": {"message": …}} when refused,
+503 when it cannot serve now."""
 
 
 class RemoteEvents:
@@ -37,7 +38,9 @@ class RemoteEvents:
             "where": [f"{name}={value}" for name, value in where.items()],
         }
         try:
-            response = await self._client.get(PATH.format(kind=kind), params=parameters)
+            response = await self._client.get(
+                PATH.format(kind=kind), params=parameters, headers={"accept": MEDIA_TYPE}
+            )
         except httpx.TransportError as error:
             raise Unavailable("the ledger's API", str(error) or type(error).__name__) from error
         return _table(response)
@@ -56,7 +59,7 @@ def _table(response: httpx.Response) -> EventTable:
 
 def _reason(response: httpx.Response) -> str:
     try:
-        return str(response.json()["error"])
+        return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return response.text
 

@@ -144,15 +144,15 @@ class PrometheusApi:
     async def _query_exemplars(self, parameters: Parameters) -> bytes:
         start_ms, end_ms = _span(parameters)
         expr = parse(parameters.text("query"), self._limits)
-        found = await asyncio.to_thread(self._read_exemplars, list(_selectors(expr)), start_ms, end_ms)
+        found = await self._read_exemplars(list(_selectors(expr)), start_ms, end_ms)
         return encode.success(encode.exemplars((series.labels, series.exemplars) for series in found))
 
-    def _read_exemplars(
+    async def _read_exemplars(
         self, selectors: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> Iterable[ExemplarSeries]:
         if self._exemplars is None:
             return ()
-        found = (self._exemplars.exemplars(matchers, start_ms, end_ms) for matchers in selectors)
+        found = [await self._exemplars.exemplars(matchers, start_ms, end_ms) for matchers in selectors]
         by_labels = {series.labels: series for many in found for series in many}
         return [by_labels[labels] for labels in sorted(by_labels)]
 

@@ -84,6 +84,8 @@ class ExemplarSeries:
 
 
 class ExemplarSource(Protocol):
-    """Blocking reads of exemplars, called from a worker thread. Times are inclusive at both ends, milliseconds."""
+    """Reads of exemplars. Times are inclusive at both ends, milliseconds; series are sorted by labels."""
 
-    def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]: ...
+    async def exemplars(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> Sequence[ExemplarSeries]: ...

@@ -17,14 +17,14 @@ JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequen
 Json = dict[str, JsonValue]
 
 
-def event_table(table: EventTable) -> Json:
-    """Columns as lists; decimals as strings, ids as hex."""
+def event_table(table: EventTable, *, rows: bool) -> Json:
+    """Columns as lists; decimals as strings, ids as hex. rows: False for the completeness alone."""
     return {
         "kind": table.kind,
         "start_ns": table.window.start_ns,
         "end_ns": table.window.end_ns,
         "completeness": completeness(table.completeness),
-        "columns": {name: plain(column.tolist()) for name, column in table.columns.items()},
+        "columns": {name: plain(column.tolist()) for name, column in table.columns.items()} if rows else {},
     }
 
 

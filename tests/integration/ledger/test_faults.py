@@ -1,6 +1,7 @@
 """Crashes, full disks, damaged files, second openers, other versions: nothing acknowledged is lost."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.integration.ledger.writer import batch_of
 from tests.unit.backends.ledger.batches import events, labels, points, transfer
+from tests.waiting import until
 
 from flashmm_backends.ledger import DirectoryInUse, Ledger, LedgerSettings, SchemaTooNew
 from flashmm_backends.ports import Unavailable, Window
@@ -243,12 +245,10 @@ def fill(disk: Path) -> Path:
 
 async def until_readable(ledger: Ledger, rows: int) -> None:
     """Wait until the rows that waited for space are in their table."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if len(await ledger.events("flashmm.transfer", EVER)) == rows:
-                return
-        except Unavailable:
-            pass
-        await asyncio.sleep(0.05)
-    raise TimeoutError(f"{rows} events were not readable in time")
+
+    async def readable() -> bool:
+        with contextlib.suppress(Unavailable):
+            return len(await ledger.events("flashmm.transfer", EVER)) == rows
+        return False
+
+    await until(readable)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 import grpc
 import grpc.aio
@@ -13,6 +12,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from prometheus_client import CollectorRegistry
 from tests.unit.receiver.otlp import gauge, metrics_request, number
+from tests.waiting import until
 
 from flashmm_backends.batch import Batch
 from flashmm_backends.testing import MemoryStore
@@ -38,13 +38,6 @@ async def export(receiver: Receiver, content: bytes) -> grpc.aio.AioRpcError | b
             return await channel.unary_unary(METHOD)(content, timeout=10)
         except grpc.aio.AioRpcError as error:
             return error
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that the other tasks of this loop bring about."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.001)
 
 
 async def test_a_full_store_is_retryable(

@@ -1,6 +1,5 @@
 """The stream over real sockets, with the stock client."""
 
-import asyncio
 import json
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from tests.acceptance.page.site import serving
+from tests.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from flashmm_streaming import EndpointLimits, Hub, OriginPolicy, OutboxLimits, StreamEndpoint
@@ -64,9 +64,7 @@ async def test_lost_connection_is_resumed_without_a_gap(hub):
 
 async def gone(hub, count=0):
     """Wait until so many clients are left."""
-    async with asyncio.timeout(10):
-        while len(hub) != count:  # noqa: ASYNC110 - the hub has no event for a client's leaving
-            await asyncio.sleep(0.01)
+    await until(lambda: len(hub) == count)
 
 
 async def test_clients_leave_no_trace(hub, registry):

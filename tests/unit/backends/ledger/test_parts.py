@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from tests.unit.backends.ledger.batches import events, labels, meta, points, transfer
 from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
+from tests.waiting import until
 
 from flashmm_backends import ledger as package
 from flashmm_backends.batch import Batch, Exemplar
@@ -35,7 +36,7 @@ MISSING = 0xFFFF_FFFF
 
 def test_the_package_shows_what_it_means_to() -> None:
     """Everything public is named, and nothing else is."""
-    names = ["DirectoryInUse", "ExemplarSeries", "Ledger", "LedgerSettings", "MEDIA_TYPE", "Request", "SchemaTooNew"]
+    names = ["DirectoryInUse", "Ledger", "LedgerSettings", "MEDIA_TYPE", "Request", "SchemaTooNew"]
     assert sorted(package.__all__) == sorted(names)
 
 
@@ -256,9 +257,12 @@ async def test_the_maintenance_thread_seals_by_itself(open_ledger: Opener) -> No
     settings = LedgerSettings(maintenance_interval_s=0.01, seal_points=3, resident_points=0)
     async with open_ledger(settings, registry) as ledger:
         await ledger.append(points(*((A, NOW_MS + i, float(i)) for i in range(5))))
-        while registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "points"}) is None:
+
+        def sealed() -> bool:
             assert len(ledger.select([Matcher("job", MatchOp.EQ, "a")], 0, 2**62).times_ms) == 5
-            await asyncio.sleep(0.01)
+            return registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "points"}) is not None
+
+        await until(sealed)
         assert len(ledger.select([Matcher("job", MatchOp.EQ, "a")], 0, 2**62).times_ms) == 5
 
 

@@ -23,7 +23,7 @@ HISTOGRAM = NativeHistogram(0, 1e-128, 1.0, 4.0, 5.5, Buckets(1, np.array([3.0])
 class Exemplars:
     """One exemplar on one series."""
 
-    def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]:
+    async def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]:
         """Whatever is asked."""
         held = Exemplar(1, 1500, 0.25, b"\x01" * 16, b"", (("a", "b"),))
         return (
