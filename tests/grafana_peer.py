@@ -7,6 +7,7 @@ status for what, uids that must be free, versions, provisioned boards that can't
 import json
 import re
 import secrets
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "glsa_the-token-of-the-test"
+ADMIN = "admin:hush"
+_LETS_IN = {f"Bearer {TOKEN}", f"Basic {b64encode(ADMIN.encode()).decode()}"}
 
 Reply = tuple[int, Any]
 
@@ -171,7 +174,7 @@ def _handler(peer: Peer, prefix: str) -> type[BaseHTTPRequestHandler]:
             path = address.path.removeprefix(prefix)
             if path == "/api/health":
                 self._send(200, {"database": "ok", "version": "13.0.1"})
-            elif self.headers.get("authorization") != f"Bearer {TOKEN}":
+            elif self.headers.get("authorization") not in _LETS_IN:
                 self._send(401, {"message": "Invalid API key"})
             else:
                 self._send(*peer.answer(self.command, path, parse_qs(address.query), json.loads(body or "null")))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import typer
-from tests.grafana_peer import TOKEN, Peer, running_grafana_peer
+from tests.grafana_peer import ADMIN, TOKEN, Peer, running_grafana_peer
 from tests.parts import free_ports
 from tests.product import BIN
 
@@ -203,6 +203,12 @@ def test_a_password_in_the_address_is_not_repeated() -> None:
     with Grafana("http://admin:hush@127.0.0.1:9") as grafana, pytest.raises(GrafanaRefused) as refused:
         grafana.version()
     assert "hush" not in str(refused.value)
+
+
+def test_a_name_and_password_do_too(peer: Peer) -> None:
+    """The stack's own Grafana has an admin and no service account yet."""
+    with Grafana(peer.url.replace("//", f"//{ADMIN}@")) as grafana:
+        assert grafana.has_data_source("loki")
 
 
 def test_additions_of_grafana_are_no_difference() -> None:
