@@ -19,7 +19,7 @@ class LedgerSettings:
     """Rows that may rest in the journal; more are refused as retryable."""
     series_max: int = 1_000_000
     """Series that the label index holds; batches with more are refused."""
-    seal_points: int = 750_000
+    seal_points: int = 500_000
     """Points after which a generation of recent points is sealed into Parquet."""
     seal_age_s: float = 3_600.0
     """Age after which it is sealed however few they are."""
