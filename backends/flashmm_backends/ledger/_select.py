@@ -1,6 +1,6 @@
 """Samples of matching series in a span of time: from memory, from files, merged; the first arrival wins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Labels
-from flashmm_backends.histogram import decode_many
+from flashmm_backends.histogram_codec import decode_many
 from flashmm_backends.ledger._catalog import (
     HISTOGRAM_ROLLUPS,
     HISTOGRAMS,
@@ -158,21 +158,21 @@ def _ranked(
     """Samples regrouped so that owners come in the given order, and where each begins."""
     if piece is None:
         return np.empty(0, np.int64), np.empty(0, np.float64), np.zeros(len(order) + 1, np.int64)
-    edges = np.searchsorted(piece.owner, np.arange(n_ids + 1))
-    begins, counts = edges[:-1][order], np.diff(edges)[order]
-    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    at = np.repeat(begins - offsets[:-1], counts) + np.arange(int(offsets[-1]))
+    at, offsets = _regrouped(piece, order, n_ids)
     return piece.time_ms[at], np.asarray(piece.value[at], np.float64), offsets
 
 
-def _histograms(piece: Piece | None, order: Sequence[int], n_ids: int) -> Mapping[int, HistogramSamples]:
+def _histograms(piece: Piece | None, order: Sequence[int], n_ids: int) -> HistogramSamples | None:
     if piece is None:
-        return {}
-    edges = np.searchsorted(piece.owner, np.arange(n_ids + 1)).tolist()
-    spans = ((rank, edges[owner], edges[owner + 1]) for rank, owner in enumerate(order))
-    return {rank: _decoded(piece, first, end) for rank, first, end in spans if end > first}
+        return None
+    at, offsets = _regrouped(piece, order, n_ids)
+    blobs: list[bytes | bytearray] = piece.value[at].tolist()
+    return HistogramSamples(offsets, piece.time_ms[at], decode_many(blobs))
 
 
-def _decoded(piece: Piece, first: int, end: int) -> HistogramSamples:
-    blobs: list[bytes | bytearray] = piece.value[first:end].tolist()
-    return HistogramSamples(piece.time_ms[first:end], decode_many(blobs))
+def _regrouped(piece: Piece, order: Sequence[int], n_ids: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Indices of the samples, owner by owner in the given order, and where each owner's begin."""
+    edges = np.searchsorted(piece.owner, np.arange(n_ids + 1))
+    begins, counts = edges[:-1][order], np.diff(edges)[order]
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return np.repeat(begins - offsets[:-1], counts) + np.arange(int(offsets[-1])), offsets

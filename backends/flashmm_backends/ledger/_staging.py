@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from flashmm_backends.batch import Batch, Event, SeriesMeta
-from flashmm_backends.histogram import encode
+from flashmm_backends.histogram_codec import encode
 from flashmm_backends.ledger._journal import Entry, Samples, joined
 from flashmm_backends.ledger._json import to_json
 from flashmm_backends.ledger._labels import SeriesIndex

@@ -77,8 +77,5 @@ def set_operation(node: Binary, left: Vectors, right: Vectors) -> Vectors:
 
 
 def _kept(vectors: Vectors, where: Mask) -> Vectors:
-    histograms = vectors.histograms
-    if histograms is not None:
-        histograms = histograms.copy()
-        histograms[~where] = None
+    histograms = None if vectors.histograms is None else vectors.histograms.where(where)
     return Vectors(vectors.labels, vectors.values, vectors.present & where, histograms)

@@ -12,7 +12,7 @@ from flashmm_backends.promql._evaluator import Evaluator
 from flashmm_backends.promql._limits import Budget, Limits
 from flashmm_backends.promql._parse import parse
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Scalars, Times, Vectors, held, single_row
+from flashmm_backends.promql._values import Scalars, Times, Vectors, single_row
 from flashmm_backends.promql._windows import RangeVector, Windows
 from flashmm_backends.promql.source import HistogramSamples, SampleSource
 
@@ -87,13 +87,14 @@ def _instant(evaluator: Evaluator, expr: Expr, at_ms: int) -> InstantResult:
 
 
 def _samples(vectors: Vectors, at_ms: int) -> list[VectorSample]:
-    histograms = None if vectors.histograms is None else vectors.histograms[:, 0]
+    histograms = [] if vectors.histograms is None else vectors.histograms[:, 0].objects()
+    by_row = dict(zip(np.flatnonzero(vectors.has_histogram[:, 0]).tolist(), histograms, strict=True))
     samples: list[VectorSample] = []
     for row, labels in enumerate(vectors.labels):
         if vectors.present[row, 0]:
             samples.append(VectorSample(labels, at_ms, float(vectors.values[row, 0])))
-        elif histograms is not None and histograms[row] is not None:
-            samples.append(VectorSample(labels, at_ms, histograms[row]))
+        elif row in by_row:
+            samples.append(VectorSample(labels, at_ms, by_row[row]))
     return samples
 
 
@@ -107,8 +108,8 @@ def _one_series(vectors: Vectors, row: int, steps: Times) -> RangeSeries | None:
     values = vectors.values[row, present]
     if vectors.histograms is None:
         return RangeSeries(vectors.labels[row], steps[present], values) if len(values) else None
-    where = held(vectors.histograms[row])
-    histograms = list(vectors.histograms[row, where])
+    where = vectors.histograms.held[row]
+    histograms = vectors.histograms[row].objects()
     if not len(values) and not histograms:
         return None
     return RangeSeries(vectors.labels[row], steps[present], values, steps[where].tolist(), histograms)
@@ -127,15 +128,16 @@ def _matrix(ranges: RangeVector) -> list[RangeSeries]:
 
 def _raw_series(windows: Windows, row: int) -> RangeSeries | None:
     floats = slice(int(windows.low[row, 0]), int(windows.high[row, 0]))
-    samples = windows.histograms.get(row)
-    times, histograms = ([], []) if samples is None else _raw_histograms(windows, samples)
+    samples = windows.histograms
+    times, histograms = ([], []) if samples is None else _raw_histograms(windows, samples, row)
     if floats.start == floats.stop and not times:
         return None
     return RangeSeries(windows.labels[row], windows.times_ms[floats], windows.values[floats], times, histograms)
 
 
-def _raw_histograms(windows: Windows, samples: HistogramSamples) -> tuple[list[int], list[NativeHistogram]]:
+def _raw_histograms(windows: Windows, samples: HistogramSamples, row: int) -> tuple[list[int], list[NativeHistogram]]:
     end = int(windows.end_ms[0])
-    within = (samples.times_ms > end - windows.range_ms) & (samples.times_ms <= end)
-    held_at = np.flatnonzero(within).tolist()
-    return samples.times_ms[within].tolist(), [samples.histograms[index] for index in held_at]
+    low, high = samples.offsets[row : row + 2]
+    edges = np.searchsorted(samples.times_ms[low:high], [end - windows.range_ms, end], side="right") + low
+    inside = slice(int(edges[0]), int(edges[1]))
+    return samples.times_ms[inside].tolist(), samples.histograms[inside].objects()

@@ -90,7 +90,7 @@ class Evaluator:
         if isinstance(value, Scalars):
             return Scalars(np.repeat(value.values, number))
         self.session.budget.take(len(value.labels) * number)
-        histograms = None if value.histograms is None else np.repeat(value.histograms, number, axis=1)
+        histograms = None if value.histograms is None else value.histograms[:, np.zeros(number, dtype=np.intp)]
         return Vectors(
             value.labels,
             np.repeat(value.values, number, axis=1),

@@ -1,20 +1,22 @@
 """Functions by name: of single values, of range vectors, and those with rules of their own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import COUNT, SUM, HistogramArray, concatenated
 from flashmm_backends.promql import _classic, _histograms, _labels, _over_time, _rates, _regression
 from flashmm_backends.promql._ast import Call, Expr, Kind, Selector, Text
 from flashmm_backends.promql._dates import DATE_PARTS
 from flashmm_backends.promql._elementwise import ELEMENTWISE
 from flashmm_backends.promql._histogram_functions import (
-    native_fraction,
-    native_quantile,
+    averages,
+    native_fractions,
+    native_quantiles,
     of_histograms,
-    per_histogram,
+    one_by_one,
 )
 from flashmm_backends.promql._histogram_range import with_histograms
 from flashmm_backends.promql._over_time import Cells
@@ -28,8 +30,8 @@ from flashmm_backends.promql._values import (
     Vectors,
     any_row,
     any_step,
+    histograms_or_none,
     merged,
-    no_histograms,
     require_distinct,
     single_row,
 )
@@ -99,19 +101,14 @@ def call_range_function(evaluator: "Evaluator", node: Call) -> Value:
 
 
 def _over_windows(function: str, ranges: RangeVector, scalars: Sequence[Floats], session: Session) -> Vectors:
-    histograms = no_histograms(ranges.shape) if ranges.samples.histograms else None
-    result = Vectors(
-        ranges.samples.labels, np.zeros(ranges.shape), np.zeros(ranges.shape, dtype=np.bool_), histograms
-    )
+    result = Vectors(ranges.samples.labels, np.zeros(ranges.shape), np.zeros(ranges.shape, dtype=np.bool_))
+    histograms: list[HistogramArray] = []
     for rows, windows in ranges.parts():
         cells = RANGE_FUNCTIONS[function](windows, scalars)
-        part = Vectors(windows.labels, cells.values, cells.present)
-        if windows.histograms:
-            part = with_histograms(function, windows, part, session)
+        part = with_histograms(function, windows, Vectors(windows.labels, cells.values, cells.present), session)
         result.values[rows], result.present[rows] = part.values, part.present
-        if result.histograms is not None and part.histograms is not None:
-            result.histograms[rows] = part.histograms
-    return result
+        histograms.append(histograms_or_none(part))
+    return replace(result, histograms=concatenated(histograms)) if any(each.stacks for each in histograms) else result
 
 
 def _note_quantile(evaluator: "Evaluator", node: Call, scalars: Sequence[Floats]) -> None:
@@ -217,7 +214,7 @@ def _histogram_quantile(evaluator: "Evaluator", node: Call) -> Value:
         evaluator.vectors(node.arguments[1]),
         evaluator.session,
         classic=lambda buckets, steps: _classic.quantile(buckets, wanted[steps], evaluator.session),
-        native=lambda histogram, step: native_quantile(float(wanted[step]), histogram, evaluator.session),
+        native=lambda histograms: native_quantiles(wanted, histograms, evaluator.session),
     )
 
 
@@ -227,17 +224,15 @@ def _histogram_fraction(evaluator: "Evaluator", node: Call) -> Value:
         evaluator.vectors(node.arguments[2]),
         evaluator.session,
         classic=lambda buckets, steps: _classic.fraction(buckets, lower[steps], upper[steps]),
-        native=lambda histogram, step: native_fraction(
-            float(lower[step]), float(upper[step]), histogram, evaluator.session
-        ),
+        native=lambda histograms: native_fractions(lower, upper, histograms, evaluator.session),
     )
 
 
-def _histogram_property(function: Callable[[NativeHistogram], float]) -> Callable[["Evaluator", Call], Value]:
+def _histogram_property(function: Callable[[HistogramArray], Floats]) -> Callable[["Evaluator", Call], Value]:
     def evaluate(evaluator: "Evaluator", node: Call) -> Value:
         vectors = evaluator.vectors(node.arguments[0])
-        values, present = per_histogram(vectors, lambda histogram, _: function(histogram))
-        return _mapped(Vectors(vectors.labels, values, present), values)
+        values = function(histograms_or_none(vectors))
+        return _mapped(Vectors(vectors.labels, values, vectors.has_histogram), values)
 
     return evaluate
 
@@ -245,13 +240,13 @@ def _histogram_property(function: Callable[[NativeHistogram], float]) -> Callabl
 FUNCTIONS: dict[str, Callable[["Evaluator", Call], Value]] = {
     "absent": _absent,
     "absent_over_time": _absent_over_time,
-    "histogram_avg": _histogram_property(_histograms.average),
-    "histogram_count": _histogram_property(lambda histogram: histogram.count),
+    "histogram_avg": _histogram_property(averages),
+    "histogram_count": _histogram_property(lambda histograms: histograms.scalars()[..., COUNT]),
     "histogram_fraction": _histogram_fraction,
     "histogram_quantile": _histogram_quantile,
-    "histogram_stddev": _histogram_property(_histograms.deviation),
-    "histogram_stdvar": _histogram_property(_histograms.variance),
-    "histogram_sum": _histogram_property(lambda histogram: histogram.sum),
+    "histogram_stddev": _histogram_property(one_by_one(_histograms.deviation)),
+    "histogram_stdvar": _histogram_property(one_by_one(_histograms.variance)),
+    "histogram_sum": _histogram_property(lambda histograms: histograms.scalars()[..., SUM]),
     "label_join": _label_join,
     "label_replace": _label_replace,
     "pi": _pi,

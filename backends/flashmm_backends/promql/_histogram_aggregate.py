@@ -1,17 +1,18 @@
 """Aggregations over series of native histograms."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram import SCHEMA_MAX, NativeHistogram
+from flashmm_backends.histogram_array import SUM, HistogramArray, Stack
 from flashmm_backends.promql import _histograms
 from flashmm_backends.promql._groups import Groups
-from flashmm_backends.promql._histogram_stack import stacked
+from flashmm_backends.promql._histogram_cells import Cells
 from flashmm_backends.promql._kahan import Sums
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, any_row, no_histograms
+from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, any_row
 
 _COMBINED: dict[str, Callable[[Sequence[NativeHistogram]], NativeHistogram]] = {
     "sum": _histograms.total,
@@ -31,54 +32,64 @@ def aggregated(operator: str, groups: Groups, vectors: Vectors, floats: Vectors,
         return floats
     if operator not in _COMBINED:
         return note_ignored(operator, vectors, floats, session)
-    present = floats.present.copy()
-    combined = no_histograms(present.shape)
+    result = Cells(floats)
     for group, rows in enumerate(groups.members):
         session.budget.check_time()
-        members = vectors.rows(rows[rows >= 0])
-        has_histogram = any_row(members.has_histogram)
-        mixed = has_histogram & present[group]
+        members = vectors.histograms[rows[rows >= 0]]
+        has_histogram = any_row(members.held)
+        mixed = has_histogram & floats.present[group]
         if mixed.any():
             session.warn("encountered a mix of histograms and floats for aggregation")
-        present[group, mixed] = False
-        for step, histogram in _combined(operator, members, has_histogram & ~mixed):
-            combined[group, step] = histogram
-    return replace(floats, present=present, histograms=combined)
+        for step in np.flatnonzero(mixed).tolist():
+            result.put(group, step, None)
+        _put_combined(operator, members, has_histogram & ~mixed, Row(result, group))
+    return result.vectors()
 
 
-def _combined(operator: str, members: Vectors, steps: Mask) -> Iterator[tuple[int, NativeHistogram]]:
-    """Sum or mean of the members' histograms at each of the steps."""
-    assert members.histograms is not None
-    where = members.has_histogram
-    by_schema: dict[int, list[int]] = {}
-    for step in np.flatnonzero(steps).tolist():
-        found: list[NativeHistogram] = list(members.histograms[where[:, step], step])
-        if len({histogram.zero_threshold for histogram in found}) == 1:
-            by_schema.setdefault(min(histogram.schema for histogram in found), []).append(step)
-        else:
-            yield step, _COMBINED[operator](found)
-    for schema, uniform in by_schema.items():
-        yield from _in_columns(operator, members, schema, np.array(uniform, dtype=np.intp))
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the result."""
+
+    cells: Cells
+    row: int
+
+    def put_many(self, steps: Indices, histograms: HistogramArray) -> None:
+        """Histograms, one for each of the steps."""
+        self.cells.put_many(self.row * self.cells.shape[1] + steps, histograms)
 
 
-def _in_columns(
-    operator: str, members: Vectors, schema: int, steps: Indices
-) -> Iterator[tuple[int, NativeHistogram]]:
-    """For steps at which the coarsest histogram has the given schema."""
-    assert members.histograms is not None
-    held = members.has_histogram[:, steps]
-    found: list[NativeHistogram] = list(members.histograms[:, steps][held])
-    stack = stacked(found, schema)
-    thresholds = {histogram.zero_threshold for histogram in found}
+def _put_combined(operator: str, members: HistogramArray, steps: Mask, target: Row) -> None:
+    """Sum or mean of the members' histograms, shape (members, steps), at each of the steps."""
+    if len(members) == 1:
+        target.put_many(np.flatnonzero(steps), members[0][steps])
+        return
+    held, thresholds, schemas = members.held, members.zero_thresholds(), members.schemas()
+    widest = np.max(thresholds, axis=0, where=held, initial=-np.inf)
+    uniform = steps & (widest == np.min(thresholds, axis=0, where=held, initial=np.inf))
+    coarsest = np.min(schemas, axis=0, where=held, initial=SCHEMA_MAX)
+    todo = steps.copy()
+    for schema, threshold in {*zip(coarsest[uniform].tolist(), widest[uniform].tolist(), strict=True)}:
+        chosen = np.flatnonzero(uniform & (coarsest == schema) & (widest == threshold))
+        combined = _in_columns(operator, members[:, chosen], schema)
+        if combined is not None:
+            target.put_many(chosen, combined)
+            todo[chosen] = False
+    for step in np.flatnonzero(todo).tolist():
+        target.cells.put(target.row, step, _COMBINED[operator](members[:, step].objects()))
+
+
+def _in_columns(operator: str, members: HistogramArray, schema: int) -> HistogramArray | None:
+    """For steps at which the coarsest histogram has the given schema; None where it is for each step alone."""
+    held = members.held
+    stack = members[held].aligned(schema)
+    if stack is None:
+        return None
+    sums = _column_sums(stack.matrix, held)
+    if not np.isfinite(sums.total[:, :SUM]).all():
+        return None
     number = held.sum(axis=0).astype(np.float64)
-    if stack is not None and len(thresholds) == 1:
-        sums = _column_sums(stack.matrix, held)
-        results = sums.value(number[:, None]) if operator == "avg" else sums.value()
-        if np.isfinite(sums.total[:, :2]).all():
-            yield from zip(steps.tolist(), stack.layout.histograms(results), strict=True)
-            return
-    for step, column in zip(steps.tolist(), held.T, strict=True):
-        yield step, _COMBINED[operator](list(members.histograms[column, step]))
+    results = sums.value(number[:, None]) if operator == "avg" else sums.value()
+    return HistogramArray((Stack(stack.layout, results),), np.arange(len(results), dtype=np.intp))
 
 
 def _column_sums(matrix: Floats, held: Mask) -> Sums:
@@ -86,7 +97,10 @@ def _column_sums(matrix: Floats, held: Mask) -> Sums:
     place = np.cumsum(held).reshape(held.shape) - 1
     sums = Sums.zeros((held.shape[1], matrix.shape[1]))
     for present, rows in zip(held, place, strict=True):
-        sums.add(np.where(present[:, None], matrix[rows], 0.0))
+        if present.all():
+            sums.add(matrix[rows[0] : rows[-1] + 1])
+        else:
+            sums.add(np.where(present[:, None], matrix[rows], 0.0))
     return sums
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import HistogramArray, Stack
 from flashmm_backends.promql import _histograms
 from flashmm_backends.promql._ast import Binary
+from flashmm_backends.promql._histogram_cells import Cells, Sample
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Histograms, Vectors, cells_where, held, no_histograms
-
-Sample = float | NativeHistogram
+from flashmm_backends.promql._values import Mask, Vectors, cells_where
 
 _BOTH: dict[str, Callable[[NativeHistogram, NativeHistogram], NativeHistogram]] = {
     "+": lambda left, right: _histograms.compact(_histograms.add(left, right)),
@@ -21,33 +23,31 @@ _BY_FLOAT: dict[str, Callable[[NativeHistogram, float], NativeHistogram]] = {
 _EQUALITY = {"==": True, "!=": False}
 
 
-def negated(histograms: Histograms | None) -> Histograms | None:
+def negated(histograms: HistogramArray | None) -> HistogramArray | None:
     """Every histogram times -1."""
     if histograms is None:
         return None
-    result = no_histograms(histograms.shape)
-    for row, step in cells_where(held(histograms)):
-        result[row, step] = _histograms.scale(histograms[row, step], -1.0)
-    return result
+    return HistogramArray(tuple(Stack(s.layout, -s.matrix) for s in histograms.stacks), histograms.cells)
 
 
 def with_histograms(node: Binary, left: Vectors, right: Vectors, floats: Vectors, session: Session) -> Vectors:
     """The results for floats, completed where one operand at least (aligned row by row) has a histogram."""
-    result = Vectors(floats.labels, floats.values.copy(), floats.present.copy(), no_histograms(floats.present.shape))
-    assert result.histograms is not None
+    result = Cells(floats)
     cells = left.has_sample & right.has_sample & (left.has_histogram | right.has_histogram)
-    for row, step in cells_where(cells):
-        outcome = _combined(node, _sample(left, row, step), _sample(right, row, step), session)
-        if isinstance(outcome, float):
-            result.values[row, step], result.present[row, step] = outcome, True
-        else:
-            result.histograms[row, step] = outcome
-    return result
+    pairs = zip(cells_where(cells), _samples(left, cells), _samples(right, cells), strict=True)
+    for (row, step), one, other in pairs:
+        result.put(row, step, _combined(node, one, other, session))
+    return result.vectors()
 
 
-def _sample(vectors: Vectors, row: int, step: int) -> Sample:
-    histogram = None if vectors.histograms is None else vectors.histograms[row, step]
-    return float(vectors.values[row, step]) if histogram is None else histogram
+def _samples(vectors: Vectors, cells: Mask) -> list[Sample]:
+    """The samples of some cells, all of which have one, row-major."""
+    samples: list[Sample] = vectors.values[cells].tolist()
+    if vectors.histograms is not None:
+        histograms = vectors.histograms[cells]
+        for position, histogram in zip(np.flatnonzero(histograms.held).tolist(), histograms.objects(), strict=True):
+            samples[position] = histogram
+    return samples
 
 
 def _combined(node: Binary, left: Sample, right: Sample, session: Session) -> Sample | None:

@@ -7,19 +7,28 @@ from dataclasses import replace
 import numpy as np
 
 from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import COUNT, SUM, HistogramArray
 from flashmm_backends.promql import _classic, _histograms, _labels
+from flashmm_backends.promql._histogram_columns import fractions, quantiles
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Floats, Mask, Vectors, cells_where, merged, stacked
+from flashmm_backends.promql._values import Floats, Mask, Vectors, merged, stacked
 
 
-def per_histogram(vectors: Vectors, function: Callable[[NativeHistogram, int], float]) -> tuple[Floats, Mask]:
-    """A function of each histogram and its step, and where there are any; shape (rows, steps) each."""
-    present = vectors.has_histogram
-    values = np.zeros(present.shape)
-    if vectors.histograms is not None:
-        for row, step in cells_where(present):
-            values[row, step] = function(vectors.histograms[row, step], step)
-    return values, present
+def averages(histograms: HistogramArray) -> Floats:
+    """Sum over count of each; NaN without observations."""
+    scalars = histograms.scalars()
+    return scalars[..., SUM] / scalars[..., COUNT]
+
+
+def one_by_one(function: Callable[[NativeHistogram], float]) -> Callable[[HistogramArray], Floats]:
+    """A function of one histogram, of each; 0 where there is none."""
+
+    def each(histograms: HistogramArray) -> Floats:
+        values = np.zeros(histograms.cells.shape)
+        values[histograms.held] = [function(histogram) for histogram in histograms.objects()]
+        return values
+
+    return each
 
 
 def of_histograms(
@@ -27,14 +36,14 @@ def of_histograms(
     session: Session,
     *,
     classic: Callable[[_classic.Buckets, Mask], Floats],
-    native: Callable[[NativeHistogram, int], float],
+    native: Callable[[HistogramArray], Floats],
 ) -> Vectors:
     """A function of classic histograms (bucket series) and of native ones, without the metric name."""
     buckets = _classic.classic_histograms(vectors, session)
     results = _classic.evaluate(buckets, vectors, classic, session)
     if vectors.histograms is not None:
-        values, present = per_histogram(vectors, native)
-        results = _without_conflicts(results, Vectors(vectors.labels, values, present), session)
+        floats = Vectors(vectors.labels, native(vectors.histograms), vectors.has_histogram)
+        results = _without_conflicts(results, floats, session)
     return merged(results.relabelled(_labels.without_metadata).without_empty())
 
 
@@ -54,8 +63,36 @@ def _without_conflicts(classic: Vectors, native: Vectors, session: Session) -> V
     return stacked([native, classic])
 
 
-def native_quantile(wanted: float, histogram: NativeHistogram, session: Session) -> float:
-    """The quantile, with a note where observations of NaN bear on it."""
+def native_quantiles(wanted: Floats, histograms: HistogramArray, session: Session) -> Floats:
+    """The quantile of each that is wanted at its step, with a note where observations of NaN bear on one."""
+    values = np.zeros(histograms.cells.shape)
+    at_cells = np.broadcast_to(wanted, values.shape).ravel()
+    for stack, cells in histograms.blocks():
+        session.budget.check_time()
+        found = quantiles(at_cells[cells], stack)
+        values.ravel()[cells] = found.values
+        for row in np.flatnonzero(found.open).tolist():
+            histogram = stack.layout.histogram(stack.matrix[row])
+            values.ravel()[cells[row]] = _quantile(float(at_cells[cells[row]]), histogram, session)
+    return values
+
+
+def native_fractions(lower: Floats, upper: Floats, histograms: HistogramArray, session: Session) -> Floats:
+    """The fraction of each between two values, shape (steps,) each, with a note of observations of NaN."""
+    values = np.zeros(histograms.cells.shape)
+    low, high = (np.broadcast_to(bound, values.shape).ravel() for bound in (lower, upper))
+    for stack, cells in histograms.blocks():
+        session.budget.check_time()
+        found = fractions(low[cells], high[cells], stack)
+        values.ravel()[cells] = found.values
+        for row in np.flatnonzero(found.open).tolist():
+            histogram = stack.layout.histogram(stack.matrix[row])
+            bounds = float(low[cells[row]]), float(high[cells[row]])
+            values.ravel()[cells[row]] = _fraction(*bounds, histogram, session)
+    return values
+
+
+def _quantile(wanted: float, histogram: NativeHistogram, session: Session) -> float:
     value = _histograms.quantile(wanted, histogram)
     if 0 <= wanted <= 1 and _has_nan_observations(histogram):
         effect = "is NaN" if math.isnan(value) else "is skewed higher"
@@ -63,8 +100,7 @@ def native_quantile(wanted: float, histogram: NativeHistogram, session: Session)
     return value
 
 
-def native_fraction(lower: float, upper: float, histogram: NativeHistogram, session: Session) -> float:
-    """The fraction, with a note where observations of NaN are in none."""
+def _fraction(lower: float, upper: float, histogram: NativeHistogram, session: Session) -> float:
     if lower < upper and _has_nan_observations(histogram):
         session.inform("input to histogram_fraction has NaN observations, which are excluded from all fractions")
     return _histograms.fraction(lower, upper, histogram)

@@ -1,7 +1,7 @@
 """Functions of range vectors that hold native histograms, alone or mixed with floats."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -9,13 +9,12 @@ import numpy as np
 from flashmm_backends.batch import Labels
 from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.promql import _histograms, _labels
+from flashmm_backends.promql._histogram_cells import Cells, Sample
 from flashmm_backends.promql._histogram_rates import RATES, Slices, slices, uniform_rates
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import Floats, Mask, Times, Vectors, histograms_or_none
+from flashmm_backends.promql._values import Floats, Mask, Times, Vectors, any_step
 from flashmm_backends.promql._windows import Windows
 from flashmm_backends.promql.source import HistogramSamples
-
-Sample = float | NativeHistogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +47,40 @@ class MixedWindow(Exception):
 
 def with_histograms(function: str, windows: Windows, floats: Vectors, session: Session) -> Vectors:
     """The results for the floats alone, corrected wherever a window holds histograms."""
+    samples = windows.histograms
+    if samples is None:
+        return floats
     if function in ("delta", "idelta"):
-        _note_counters(windows, session)
-    result = replace(
-        floats, values=floats.values.copy(), present=floats.present.copy(), histograms=histograms_or_none(floats)
-    )
-    for row, samples in windows.histograms.items():
+        _note_counters(windows, samples, session)
+    result = Cells(floats)
+    where = slices(windows, samples)
+    todo = where.counts > 0
+    if function in RATES:
+        alone = todo & (windows.counts == 0)
+        # A window of one sample has no rate.
+        todo &= ~(alone & (where.counts == 1))
+        for cells, histograms in uniform_rates(function, windows, samples, where, alone):
+            result.put_many(cells, histograms)
+            todo.ravel()[cells] = False
+    for row in np.flatnonzero(any_step(todo)).tolist():
         session.budget.check_time()
-        where = slices(windows, samples.times_ms)
-        todo = where.low < where.high
-        if function in RATES:
-            for step, histogram in _rates_alone(function, windows, row, samples, where):
-                _put(result, row, step, histogram)
-                todo[step] = False
-        for step, mixed in _mixed_windows(windows, row, samples, where, todo):
+        part = Slices(where.low[row], where.high[row])
+        for step, mixed in _mixed_windows(windows, row, samples, part, todo[row]):
             _put_combined(function, mixed, Place(result, row, step), windows.labels[row], session)
-    return result
-
-
-def _rates_alone(
-    function: str, windows: Windows, row: int, samples: HistogramSamples, where: Slices
-) -> Iterator[tuple[int, NativeHistogram | None]]:
-    """The windows without floats, in columns."""
-    no_floats = windows.counts[row] == 0
-    alone = Slices(where.low, np.where(no_floats, where.high, where.low))
-    return uniform_rates(function, windows, samples, alone)
+    return result.vectors()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A cell of the result."""
 
-    vectors: Vectors
+    cells: Cells
     row: int
     step: int
+
+    def put(self, sample: Sample | None) -> None:
+        """Put a sample, or none, there."""
+        self.cells.put(self.row, self.step, sample)
 
 
 def _put_combined(function: str, mixed: Mixed, place: Place, labels: Labels, session: Session) -> None:
@@ -94,44 +93,37 @@ def _put_combined(function: str, mixed: Mixed, place: Place, labels: Labels, ses
             )
         return
     try:
-        _put(place.vectors, place.row, place.step, combine(mixed))
+        place.put(combine(mixed))
     except MixedWindow:
-        _put(place.vectors, place.row, place.step, None)
+        place.put(None)
         session.warn(f'encountered a mix of histograms and floats for metric name "{name}"')
 
 
-def _note_counters(windows: Windows, session: Session) -> None:
+def _note_counters(windows: Windows, samples: HistogramSamples, session: Session) -> None:
     """Every histogram that came by OTLP is a counter."""
-    for row in windows.histograms:
+    for row in np.flatnonzero(np.diff(samples.offsets)).tolist():
         name = _labels.get(windows.labels[row], _labels.NAME)
         if name:
             session.warn(f'this native histogram metric is not a gauge: "{name}"')
-
-
-def _put(vectors: Vectors, row: int, step: int, sample: Sample | None) -> None:
-    assert vectors.histograms is not None
-    is_float = isinstance(sample, float)
-    vectors.present[row, step] = is_float
-    vectors.values[row, step] = sample if is_float else 0.0
-    vectors.histograms[row, step] = None if is_float else sample
 
 
 def _mixed_windows(
     windows: Windows, row: int, samples: HistogramSamples, where: Slices, todo: Mask
 ) -> Iterator[tuple[int, Mixed]]:
     """The windows of a row that are still to do, with their steps."""
-    steps = np.flatnonzero(todo)
-    resets = _histograms.resets(samples.histograms) if len(steps) else np.empty(0, dtype=np.bool_)
-    for step in steps.tolist():
+    first, end = int(samples.offsets[row]), int(samples.offsets[row + 1])
+    histograms = samples.histograms[first:end].objects()
+    resets = _histograms.resets(histograms)
+    for step in np.flatnonzero(todo).tolist():
         floats = slice(windows.low[row, step], windows.high[row, step])
-        held = slice(where.low[step], where.high[step])
+        held = slice(where.low[step] - first, where.high[step] - first)
         yield (
             step,
             Mixed(
                 windows.times_ms[floats],
                 windows.values[floats],
-                samples.times_ms[held],
-                samples.histograms[held],
+                samples.times_ms[first:end][held],
+                histograms[held],
                 resets[held],
                 int(windows.end_ms[step]) - windows.range_ms,
                 int(windows.end_ms[step]),

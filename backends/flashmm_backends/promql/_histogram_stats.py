@@ -56,11 +56,12 @@ def _beyond_all(histogram: NativeHistogram, buckets: BucketTable, order: int, ra
 def _zero_sided(histogram: NativeHistogram, lower: float, upper: float) -> tuple[float, float]:
     """The zero bucket ends at 0 where the histogram has buckets on the other side only."""
     if lower < 0 < upper:
-        return _one_sided(histogram, lower, upper)
+        return one_sided(histogram, lower, upper)
     return lower, upper
 
 
-def _one_sided(histogram: NativeHistogram, lower: float, upper: float) -> tuple[float, float]:
+def one_sided(histogram: NativeHistogram, lower: float, upper: float) -> tuple[float, float]:
+    """The bounds of the zero bucket, which ends at 0 where the histogram has buckets on the other side only."""
     has_negative, has_positive = len(histogram.negative.counts) > 0, len(histogram.positive.counts) > 0
     if has_positive and not has_negative:
         return 0.0, upper
@@ -108,7 +109,7 @@ def _rank(value: float, histogram: NativeHistogram, buckets: BucketTable, total:
         buckets.lower.tolist(), buckets.upper.tolist(), buckets.count.tolist(), strict=True
     ):
         is_zero = lower <= 0 <= upper
-        ends = _one_sided(histogram, lower, upper) if is_zero else (lower, upper)
+        ends = one_sided(histogram, lower, upper) if is_zero else (lower, upper)
         if ends[0] >= value:
             return rank
         if ends[1] > value:

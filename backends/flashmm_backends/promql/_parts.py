@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flashmm_backends.promql.source import Selection
+from flashmm_backends.promql.source import HistogramSamples, Selection
 
 CELLS_AT_ONCE = 65_536
 """Rows times steps for which intermediate arrays are made at a time: some 6 MB of them."""
@@ -24,5 +24,11 @@ def _rows(selection: Selection, rows: slice) -> Selection:
         offsets - offsets[0],
         selection.times_ms[samples],
         selection.values[samples],
-        {row - rows.start: held for row, held in selection.histograms.items() if rows.start <= row < rows.stop},
+        None if selection.histograms is None else _histogram_rows(selection.histograms, rows),
     )
+
+
+def _histogram_rows(samples: HistogramSamples, rows: slice) -> HistogramSamples:
+    offsets = samples.offsets[rows.start : rows.stop + 1]
+    held = slice(int(offsets[0]), int(offsets[-1]))
+    return HistogramSamples(offsets - offsets[0], samples.times_ms[held], samples.histograms[held])

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import SUM, HistogramArray
 from flashmm_backends.promql._ast import Selector
 from flashmm_backends.promql._parts import parts
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors, no_histograms
+from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors
 from flashmm_backends.promql.source import HistogramSamples, Selection
 
 _NEVER = np.iinfo(np.int64).min
@@ -36,18 +36,20 @@ def select_instant(session: Session, selector: Selector, steps: Times) -> Found:
     selection = session.select(selector.matchers, int(reference.min()) - lookback + 1, int(reference.max()))
     shape = (len(selection.labels), len(steps))
     session.budget.take(shape[0] * shape[1])
-    histograms = no_histograms(shape) if selection.histograms else None
+    histograms = None
+    if selection.histograms is not None:
+        histograms = HistogramArray(selection.histograms.histograms.stacks, np.full(shape, -1, dtype=np.intp))
     vectors = Vectors(selection.labels, np.zeros(shape), np.zeros(shape, dtype=np.bool_), histograms)
     found = Found(vectors, np.full(shape, _NEVER))
     for rows, part in parts(selection, len(steps)):
         session.budget.check_time()
         _find_floats(part, reference, lookback, found.rows(rows))
-        if part.histograms:
-            _find_histograms(part, reference, lookback, found.rows(rows))
+        if part.histograms is not None and len(part.histograms.times_ms):
+            _find_histograms(part.histograms, reference, lookback, found.rows(rows))
     return found
 
 
-def newest_before(selection: Selection, reference_ms: Times) -> Indices:
+def newest_before(selection: Selection | HistogramSamples, reference_ms: Times) -> Indices:
     """For each series and reference time, one past the index of its newest sample not after that time.
 
     One binary search over all series: sample times are made keys that ascend from series to series.
@@ -80,25 +82,20 @@ def _find_floats(selection: Selection, reference: Times, lookback: int, found: F
     found.times_ms[taken] = times[taken]
 
 
-def _find_histograms(selection: Selection, reference: Times, lookback: int, found: Found) -> None:
+def _find_histograms(samples: HistogramSamples, reference: Times, lookback: int, found: Found) -> None:
     """Histograms take the place of older floats."""
     vectors = found.vectors
     assert vectors.histograms is not None
-    for row, samples in selection.histograms.items():
-        index = np.searchsorted(samples.times_ms, reference, side="right") - 1
-        at = samples.times_ms[index]
-        newer = (index >= 0) & (at > reference - lookback) & (at > found.times_ms[row])
-        vectors.present[row, newer] = False
-        found.times_ms[row, newer] = at[newer]
-        for step in np.flatnonzero(newer):
-            vectors.histograms[row, step] = _unless_stale(samples, int(index[step]))
+    index = newest_before(samples, reference) - 1
+    at = samples.times_ms[index]
+    newer = (index >= samples.offsets[:-1, None]) & (index >= 0)
+    newer &= (at > reference - lookback) & (at > found.times_ms)
+    vectors.present[newer] = False
+    found.times_ms[newer] = at[newer]
+    cells = np.where(histograms_are_stale(samples), -1, samples.histograms.cells)
+    vectors.histograms.cells[newer] = cells[index[newer]]
 
 
-def _unless_stale(samples: HistogramSamples, index: int) -> NativeHistogram | None:
-    histogram = samples.histograms[index]
-    return None if histogram_is_stale(histogram) else histogram
-
-
-def histogram_is_stale(histogram: NativeHistogram) -> bool:
-    """Whether a histogram sample is a staleness marker."""
-    return bool(is_stale(np.array([histogram.sum]))[0])
+def histograms_are_stale(samples: HistogramSamples) -> Mask:
+    """Which histogram samples are staleness markers."""
+    return is_stale(samples.histograms.scalars()[:, SUM])

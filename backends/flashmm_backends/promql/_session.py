@@ -30,7 +30,7 @@ class Session:
         key = (matchers, start_ms, end_ms)
         if key not in self._selections:
             selection = self.source.select(matchers, start_ms, end_ms)
-            held = sum(len(h.times_ms) for h in selection.histograms.values())
+            held = 0 if selection.histograms is None else len(selection.histograms.times_ms)
             self.budget.take(len(selection.times_ms) + held)
             self._selections[key] = selection
         return self._selections[key]

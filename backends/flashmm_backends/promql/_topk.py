@@ -3,13 +3,14 @@
 import numpy as np
 
 from flashmm_backends.batch import Labels
+from flashmm_backends.histogram_array import HistogramArray
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
 from flashmm_backends.promql._format import formatted, printed
 from flashmm_backends.promql._groups import Groups
 from flashmm_backends.promql._limits import Budget
-from flashmm_backends.promql._values import Floats, Histograms, Indices, Mask, Vectors, empty_vectors
+from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, empty_vectors
 
 _INT64_END = 9223372036854774784.0
 
@@ -76,6 +77,8 @@ def _distinct(vectors: Vectors, row: int) -> list[tuple[str, Mask]]:
     return floats if vectors.histograms is None else floats + _distinct_histograms(vectors.histograms[row])
 
 
-def _distinct_histograms(row: Histograms) -> list[tuple[str, Mask]]:
-    written = np.array(["" if histogram is None else printed(histogram) for histogram in row])
+def _distinct_histograms(row: HistogramArray) -> list[tuple[str, Mask]]:
+    texts = [printed(histogram) for histogram in row.objects()]
+    written = np.zeros(len(row), dtype=f"U{max(map(len, texts), default=1)}")
+    written[row.held] = texts
     return [(str(text), written == text) for text in np.unique(written) if text]

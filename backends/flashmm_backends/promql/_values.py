@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Labels
+from flashmm_backends.histogram_array import HistogramArray, concatenated, no_histograms
 from flashmm_backends.ports import QueryRefused
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
-Histograms = npt.NDArray[np.object_]
 
 STALE_BITS = 0x7FF0000000000002
 """Bit pattern of the NaN that marks a series as stale (Prometheus, model/value)."""
@@ -25,20 +25,20 @@ class Vectors:
     """Instant vectors at every step.
 
     labels: one for each row. values: shape (rows, steps). present: where values holds a float sample.
-    histograms: shape (rows, steps) of NativeHistogram or None, disjoint from present; None where no row has any.
+    histograms: shape (rows, steps), disjoint from present; None where no row has any.
     """
 
     labels: Sequence[Labels]
     values: Floats
     present: Mask
-    histograms: Histograms | None = None
+    histograms: HistogramArray | None = None
 
     @property
     def has_histogram(self) -> Mask:
         """Where a histogram sample is, shape (rows, steps)."""
         if self.histograms is None:
             return np.zeros(self.present.shape, dtype=np.bool_)
-        return held(self.histograms)
+        return self.histograms.held
 
     @property
     def has_sample(self) -> Mask:
@@ -76,11 +76,6 @@ class Scalars:
     values: Floats
 
 
-def held(histograms: Histograms) -> Mask:
-    """Where an array of histograms has one."""
-    return np.not_equal(histograms, np.array(None, dtype=np.object_)).astype(np.bool_)
-
-
 def cells_where(mask: Mask) -> Iterator[tuple[int, int]]:
     """Row and step of every cell that is set."""
     rows, steps = np.nonzero(mask)
@@ -113,19 +108,14 @@ def any_histogram(vectors: Iterable[Vectors]) -> bool:
     return any(v.histograms is not None for v in vectors)
 
 
-def histograms_or_none(vectors: Vectors) -> Histograms:
+def histograms_or_none(vectors: Vectors) -> HistogramArray:
     """The array of histograms, made where there is none."""
     return no_histograms(vectors.present.shape) if vectors.histograms is None else vectors.histograms
 
 
-def no_histograms(shape: tuple[int, ...]) -> Histograms:
-    """An array without a histogram."""
-    return np.full(shape, None, dtype=np.object_)
-
-
 def stacked(vectors: Sequence[Vectors]) -> Vectors:
     """All rows of all, one below the other."""
-    histograms = np.concatenate([histograms_or_none(v) for v in vectors]) if any_histogram(vectors) else None
+    histograms = concatenated([histograms_or_none(v) for v in vectors]) if any_histogram(vectors) else None
     return Vectors(
         [labels for v in vectors for labels in v.labels],
         np.concatenate([v.values for v in vectors]),
@@ -156,7 +146,8 @@ def merged(vectors: Vectors) -> Vectors:
         raise duplicate_labels()
     histograms = None
     if vectors.histograms is not None:
-        histograms = _scattered(vectors.histograms, vectors.has_histogram, target, len(first), None)
+        cells = _scattered(vectors.histograms.cells, vectors.has_histogram, target, len(first), -1)
+        histograms = HistogramArray(vectors.histograms.stacks, cells)
     values = _scattered(vectors.values, vectors.present, target, len(first), 0.0)
     present = _counts(vectors.present, target, len(first)) > 0
     return Vectors(list(first), values, present, histograms)

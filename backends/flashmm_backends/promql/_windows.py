@@ -1,7 +1,7 @@
 """Range vectors: for every series and step, a slice of the series' samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from flashmm_backends.batch import Labels
 from flashmm_backends.promql._ast import RangeSelector
 from flashmm_backends.promql._limits import Budget
 from flashmm_backends.promql._parts import parts
-from flashmm_backends.promql._selectors import is_stale, newest_before
+from flashmm_backends.promql._selectors import histograms_are_stale, is_stale, newest_before
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Floats, Indices, Mask, Times, Vectors
 from flashmm_backends.promql.source import HistogramSamples, Selection
@@ -21,7 +21,7 @@ class Windows:
 
     times_ms, values: all float samples of all series, without staleness markers, shape (n,).
     low, high: the slice of row and step, shape (rows, steps). end_ms: right ends, shape (steps,).
-    steps_ms: evaluation times, which differ from end_ms by offset and `@`. histograms: by row.
+    steps_ms: evaluation times, which differ from end_ms by offset and `@`. histograms: of all rows.
     """
 
     labels: Sequence[Labels]
@@ -32,7 +32,7 @@ class Windows:
     end_ms: Times
     steps_ms: Times
     range_ms: int
-    histograms: Mapping[int, HistogramSamples]
+    histograms: HistogramSamples | None
     budget: Budget
 
     @property
@@ -84,7 +84,7 @@ class RangeVector:
             end_ms=self.end_ms,
             steps_ms=self.steps_ms,
             range_ms=self.range_ms,
-            histograms=part.histograms,
+            histograms=part.histograms if part.histograms is not None and len(part.histograms.times_ms) else None,
             budget=self.budget,
         )
 
@@ -104,25 +104,23 @@ def samples_of(vectors: Vectors, steps: Times) -> Selection:
     return Selection(vectors.labels, offsets, steps[step], vectors.values[row, step], _histograms_of(vectors, steps))
 
 
-def _histograms_of(vectors: Vectors, steps: Times) -> dict[int, HistogramSamples]:
+def _histograms_of(vectors: Vectors, steps: Times) -> HistogramSamples | None:
     if vectors.histograms is None:
-        return {}
+        return None
     held = vectors.has_histogram
-    return {
-        int(row): HistogramSamples(steps[held[row]], list(vectors.histograms[row, held[row]]))
-        for row in np.flatnonzero(held.any(axis=1))
-    }
+    row, step = np.nonzero(held)
+    offsets = np.concatenate(([0], np.cumsum(held.sum(axis=1)))).astype(np.int64)
+    return HistogramSamples(offsets, steps[step], vectors.histograms[row, step]) if len(row) else None
 
 
 def _without_stale(selection: Selection) -> Selection:
     stale = is_stale(selection.values)
-    histograms = {row: _fresh(samples) for row, samples in selection.histograms.items()}
+    histograms = None if selection.histograms is None else _fresh(selection.histograms)
     if not stale.any():
-        return Selection(selection.labels, selection.offsets, selection.times_ms, selection.values, histograms)
-    kept_before = np.concatenate(([0], np.cumsum(~stale)))
+        return replace(selection, histograms=histograms)
     return Selection(
         selection.labels,
-        kept_before[selection.offsets],
+        _offsets_of(~stale, selection.offsets),
         selection.times_ms[~stale],
         selection.values[~stale],
         histograms,
@@ -130,9 +128,13 @@ def _without_stale(selection: Selection) -> Selection:
 
 
 def _fresh(samples: HistogramSamples) -> HistogramSamples:
-    fresh: Mask = ~is_stale(np.array([histogram.sum for histogram in samples.histograms], dtype=np.float64))
+    fresh = ~histograms_are_stale(samples)
     if fresh.all():
         return samples
-    return HistogramSamples(
-        samples.times_ms[fresh], [h for h, keep in zip(samples.histograms, fresh, strict=True) if keep]
-    )
+    offsets = _offsets_of(fresh, samples.offsets)
+    return HistogramSamples(offsets, samples.times_ms[fresh], samples.histograms[fresh])
+
+
+def _offsets_of(kept: Mask, offsets: Times) -> Times:
+    """Where each series begins when only some samples are kept."""
+    return np.concatenate(([0], np.cumsum(kept)))[offsets]

@@ -1,7 +1,7 @@
 """What the engine asks of a store: samples and labels, nothing else."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Exemplar, Labels
-from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import HistogramArray
 
 
 class MatchOp(StrEnum):
@@ -32,10 +32,14 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class HistogramSamples:
-    """Native histogram samples of one series, ordered by time."""
+    """Native histogram samples of several series.
 
+    Those of series i are [offsets[i], offsets[i+1]) of times_ms, strictly increasing, and of histograms, shape (n,).
+    """
+
+    offsets: npt.NDArray[np.int64]
     times_ms: npt.NDArray[np.int64]
-    histograms: Sequence[NativeHistogram]
+    histograms: HistogramArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Selection:
     """The series that match, sorted by labels, with their samples in one pair of arrays.
 
     Samples of series i are times_ms[offsets[i]:offsets[i+1]], strictly increasing, duplicates resolved; the same
-    slice of values. Staleness markers are included, as Prometheus's stale NaN. histograms: by series index.
+    slice of values. Staleness markers are included, as Prometheus's stale NaN. histograms: of the
+    same series, None where there are none at all.
     annotations: what a reader should know of the samples, e.g. that older ones were rolled up.
     """
 
@@ -51,7 +56,7 @@ class Selection:
     offsets: npt.NDArray[np.int64]
     times_ms: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
-    histograms: Mapping[int, HistogramSamples] = field(default_factory=dict[int, HistogramSamples])
+    histograms: HistogramSamples | None = None
     annotations: Sequence[str] = ()
 
 

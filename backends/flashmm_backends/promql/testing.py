@@ -6,6 +6,7 @@ import numpy as np
 
 from flashmm_backends.batch import Labels
 from flashmm_backends.histogram import NativeHistogram
+from flashmm_backends.histogram_array import array_of
 from flashmm_backends.promql._labels import get
 from flashmm_backends.promql._regex import compile_anchored
 from flashmm_backends.promql.source import HistogramSamples, Matcher, MatchOp, Metadata, Selection
@@ -69,13 +70,12 @@ def _floats(samples: Mapping[int, float | NativeHistogram]) -> dict[int, float]:
     return {time: value for time, value in samples.items() if not isinstance(value, NativeHistogram)}
 
 
-def _histograms(series: Iterable[Mapping[int, float | NativeHistogram]]) -> dict[int, HistogramSamples]:
-    result: dict[int, HistogramSamples] = {}
-    for row, samples in enumerate(series):
-        held = {time: value for time, value in samples.items() if isinstance(value, NativeHistogram)}
-        if held:
-            result[row] = HistogramSamples(np.array(list(held), dtype=np.int64), list(held.values()))
-    return result
+def _histograms(series: Iterable[Mapping[int, float | NativeHistogram]]) -> HistogramSamples | None:
+    held = [[(t, value) for t, value in s.items() if isinstance(value, NativeHistogram)] for s in series]
+    samples = [sample for one in held for sample in one]
+    offsets = np.cumsum([0, *map(len, held)], dtype=np.int64)
+    times = np.array([time for time, _ in samples], dtype=np.int64)
+    return HistogramSamples(offsets, times, array_of(value for _, value in samples)) if samples else None
 
 
 def _predicate(matcher: Matcher) -> Callable[[Labels], bool]:

@@ -72,11 +72,14 @@ async def test_histograms_come_back_whole(open_ledger: Opener) -> None:
             found = ledger.select([UP], *ALL)
             assert found.labels == [A]
             assert found.offsets.tolist() == [0, 0]
-            assert found.histograms[0].times_ms.tolist() == [NOW_MS, NOW_MS + 1]
-            assert [each.count for each in found.histograms[0].histograms] == [3.0, 4.0]
+            assert found.histograms is not None
+            assert found.histograms.times_ms.tolist() == [NOW_MS, NOW_MS + 1]
+            assert [each.count for each in found.histograms.histograms.objects()] == [3.0, 4.0]
             await ledger.seal()
     async with open_ledger() as ledger:
-        assert [h.count for h in ledger.select([UP], *ALL).histograms[0].histograms] == [3.0, 4.0]
+        again = ledger.select([UP], *ALL).histograms
+        assert again is not None
+        assert [h.count for h in again.histograms.objects()] == [3.0, 4.0]
 
 
 async def test_late_and_scattered_points_are_filed_and_found(ledger: Ledger) -> None:

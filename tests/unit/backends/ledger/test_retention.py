@@ -72,7 +72,9 @@ async def test_size_ends_raw_points_before_age(open_ledger: Opener) -> None:
         gauge, _, total = samples_of(old)
         assert gauge == (A, [(NOW_MS, 0.0), (NOW_MS + 17_000, 59.0), (NOW_MS + 59_000, 53.0)])
         assert total == (B, [(NOW_MS + 59_000, 59.0)])
-        assert [h.count for h in old.histograms[1].histograms] == [60.0]
+        assert old.histograms is not None
+        assert old.histograms.offsets.tolist() == [0, 0, 1, 1]
+        assert [h.count for h in old.histograms.histograms.objects()] == [60.0]
         new = ledger.select([EVERYTHING], NOW_MS + 3 * HOUR_MS, NOW_MS + 4 * HOUR_MS)
         assert not new.annotations
         assert len(new.times_ms) == 120
