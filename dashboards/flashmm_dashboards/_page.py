@@ -8,6 +8,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+import orjson
+
+from flashmm_dashboards.boards import stored_boards
+
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -50,10 +54,22 @@ class PageFile:
 
 
 def page_files() -> Mapping[str, PageFile]:
-    """The live page: URL path (`/`, `/static/…`) → file. Vendored files have their version in the path."""
+    """The live page and the boards: URL path (`/`, `/static/…`, `/boards/<uid>`) → file.
+
+    Vendored files have their version in the path.
+    """
     root = files("flashmm_dashboards") / "web"
     found = {f"/static/{name}": _page_file(f"/static/{name}", content) for name, content in _walk(root, "")}
-    return {"/": found["/static/index.html"], **found}
+    return {"/": found["/static/index.html"], **found, **_board_pages(found["/static/boards/index.html"])}
+
+
+def _board_pages(view: PageFile) -> Mapping[str, PageFile]:
+    boards = stored_boards()
+    listed = [{"uid": each.uid, "title": each.title, "folder": each.folder.title} for each in boards]
+    contents = {f"/boards/{each.uid}.json": orjson.dumps(each.content) for each in boards}
+    contents["/boards/index.json"] = orjson.dumps(listed)
+    pages = {path: _page_file(path, content) for path, content in contents.items()}
+    return {**pages, **{f"/boards/{each.uid}": view for each in boards}}
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

@@ -1,0 +1,48 @@
+/** A board's questions: variables filled in, asked of the Prometheus API beside the page. */
+
+const RATE_INTERVAL = "1m";
+const POINTS = 300;
+
+/** An expression with the chosen variables: name → value, a regular expression. */
+export function filledIn(expression, chosen) {
+  let text = expression.replaceAll("$__rate_interval", RATE_INTERVAL);
+  for (const [name, value] of Object.entries(chosen)) text = text.replaceAll(`$${name}`, quoted(value));
+  return text;
+}
+
+function quoted(value) {
+  return value.replace(/\\/g, "\\\\").replace(/"/g, '\\"');
+}
+
+/** A value as a regular expression that matches it alone. */
+export function literally(value) {
+  return value.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** The series of an instant. Throws an Error that says what the server said. */
+export async function now(expression) {
+  return (await ask("query", { query: expression })).result;
+}
+
+/** The series of the last seconds, and the window itself: { result, window, step }. */
+export async function course(expression, seconds) {
+  const step = Math.max(1, Math.ceil(seconds / POINTS));
+  const end = Math.floor(Date.now() / 1000 / step) * step;
+  const window = [end - seconds, end];
+  const { result } = await ask("query_range", { query: expression, start: window[0], end, step });
+  return { result, window, step };
+}
+
+/** The values of a variable whose query is `label_values(selector, label)`. */
+export async function values(query, chosen) {
+  const found = /^label_values\((.*), (\w+)\)$/.exec(query);
+  if (!found) return [];
+  return ask(`label/${found[2]}/values`, { "match[]": filledIn(found[1], chosen) });
+}
+
+async function ask(path, parameters) {
+  const answer = await fetch(`/api/v1/${path}?${new URLSearchParams(parameters)}`);
+  const body = await answer.json();
+  if (body.status !== "success") throw new Error(String(body.error ?? `HTTP ${answer.status}`));
+  return body.data;
+}

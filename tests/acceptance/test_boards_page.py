@@ -1,0 +1,65 @@
+"""The boards without Grafana: the same JSON, drawn in a browser from the embedded engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+from tests.acceptance.conftest import Session
+from tests.acceptance.page.conftest import ARGUMENTS, chromium
+from tests.boards import boards
+
+__all__ = ["chromium"]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+# A panel is drawn once it has a figure, a curve, a table or cells.
+_DRAWN = "#panels > section:has(.figure b, .uplot canvas, table td, .keys:not(:empty))"
+
+
+@contextmanager
+def window(chromium, width: int, height: int) -> Iterator[tuple[Page, list[str]]]:
+    """A window of that size, and everything that its page complained about."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        complaints: list[str] = []
+        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page, complaints
+        browser.close()
+
+
+def test_every_board_is_drawn(session: Session, chromium) -> None:
+    """Each role's board has all its panels; those that read a bot's telemetry show it; nothing complains."""
+    with window(chromium, 1440, 6000) as (page, complaints):
+        for _, board in boards():
+            own = [panel for panel in board["panels"] if panel["type"] not in ("logs", "state-timeline")]
+            wanted = 4 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
+            page.goto(f"{session.product.http}/boards/{board['uid']}")
+            page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=40_000)
+            assert page.locator("#panels > section").count() == len(board["panels"])
+            assert page.inner_text("#title") == board["title"]
+            assert page.is_hidden("#trouble")
+        assert complaints == []
+
+
+def test_a_bot_can_be_chosen(session: Session, chromium) -> None:
+    """The variables offer what the store knows; choosing one asks for that alone."""
+    with window(chromium, 1200, 700) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-viewer")
+        assert page.locator("#bot option").all_inner_texts() == ["All", "demo-maker"]
+        assert page.locator("#symbol option").all_inner_texts() == ["All", "BTCUSDT"]
+        with page.expect_request(lambda request: "demo-maker" in request.url):
+            page.select_option("#bot", label="demo-maker")
+        assert complaints == []
+
+
+def test_a_phone_stacks_panels(session: Session, chromium) -> None:
+    """On a narrow screen each panel is as wide as the screen, and nothing scrolls sideways."""
+    with window(chromium, 390, 800) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-trader")
+        page.wait_for_selector("#panels .figure b")
+        widths = page.eval_on_selector_all("#panels > section", "all => all.map(each => each.offsetWidth)")
+        assert min(widths) > 350
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert complaints == []
