@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from flashmm_backends.ledger import Ledger
 from flashmm_backends.ports import Window
-from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
 from flashmm_dashboards import LivePage
 from flashmm_instrumentation.semconv import events
 from flashmm_orchestration.access import LOOPBACK_NAMES, App
@@ -25,6 +24,7 @@ from flashmm_orchestration.api.prometheus import prometheus_router
 from flashmm_orchestration.health import Health
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
+from flashmm_orchestration.stores import Stores, chosen_stores
 from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
 from flashmm_streaming import Hub, LiveTap, StreamEndpoint
@@ -69,12 +69,11 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         ledger = await stack.enter_async_context(
             Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry)
         )
-        metrics = PromqlMetrics(Engine(ledger, settings.query))
-        stack.callback(metrics.close)
+        stores = await stack.enter_async_context(chosen_stores(settings, ledger))
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
         await _replay(ledger, tap)
-        app = _app(settings, ledger, metrics, hub, health, registry)
+        app = _app(settings, ledger, stores, hub, health, registry)
         yield Embedded(
             settings,
             health,
@@ -86,7 +85,7 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
 def _app(
     settings: Settings,
     ledger: Ledger,
-    metrics: PromqlMetrics,
+    stores: Stores,
     hub: Hub,
     health: Health,
     registry: CollectorRegistry,
@@ -94,8 +93,8 @@ def _app(
     parts = Parts(
         routers=(
             events_router(ledger, time.time_ns),
-            orders_router(ledger, time.time_ns),
-            prometheus_router(PrometheusApi(metrics, ledger, exemplars=ledger, limits=settings.query)),
+            orders_router(stores.traces, time.time_ns),
+            prometheus_router(stores.prometheus),
             probes_router(
                 health,
                 registry,

@@ -42,7 +42,12 @@ def _settings() -> Iterator[tuple[str, str, str]]:
 
 
 def docstrings(settings: type) -> Mapping[str, str]:
-    """What the strings below a dataclass's fields say, by field. Raises KeyError for a field without one."""
+    """What the strings below a dataclass's fields say, those that it inherits included, by field."""
+    classes = [each for each in reversed(settings.__mro__) if is_dataclass(each)]
+    return {name: meaning for each in classes for name, meaning in _own_docstrings(each).items()}
+
+
+def _own_docstrings(settings: type) -> Mapping[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
     assert isinstance(tree, ast.ClassDef)
     found: dict[str, str] = {}

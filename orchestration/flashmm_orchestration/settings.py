@@ -8,7 +8,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from flashmm_backends.ledger import LedgerSettings
+from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
 from flashmm_receiver import ReceiverSettings
 from flashmm_streaming import EndpointLimits, HistoryLimits, OutboxLimits
@@ -48,6 +49,22 @@ class HttpSettings:
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Names in the Host header that are answered besides loopback's and `host`; `*` answers to any. In the
     environment: separated by commas."""
+
+
+@dataclass(frozen=True)
+class MetricsSettings(EndpointSettings):
+    """Which store answers PromQL; what it takes to reach it, where that is not ourselves."""
+
+    kind: Literal["embedded", "prometheus"] = "embedded"
+    """`embedded` asks the ledger; `prometheus` a Prometheus or Mimir at `url`."""
+
+
+@dataclass(frozen=True)
+class TracesSettings(EndpointSettings, TempoSettings):
+    """Which store answers for traces and orders; what it takes to reach it, where that is not ourselves."""
+
+    kind: Literal["embedded", "tempo"] = "embedded"
+    """`embedded` asks the ledger; `tempo` a Tempo at `url`, with the orders' events from the ledger."""
 
 
 @dataclass
@@ -82,6 +99,12 @@ class Settings(BaseSettings):
 
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     """What is kept, and for how long."""
+
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    """Which store answers PromQL."""
+
+    traces: TracesSettings = Field(default_factory=TracesSettings)
+    """Which store answers for traces and orders."""
 
     query: Limits = Field(default_factory=Limits)
     """Limits on a PromQL query."""

@@ -8,6 +8,7 @@ from flashmm_backends.lgtm._prometheus import (
     prometheus_metrics,
 )
 from flashmm_backends.lgtm._settings import EndpointSettings, TempoSettings
+from flashmm_backends.lgtm._tempo import TempoTraces, tempo_traces
 
 __all__ = [
     "Endpoint",
@@ -16,7 +17,9 @@ __all__ = [
     "NotConfigured",
     "PrometheusMetrics",
     "TempoSettings",
+    "TempoTraces",
     "Time",
     "prometheus_endpoint",
     "prometheus_metrics",
+    "tempo_traces",
 ]

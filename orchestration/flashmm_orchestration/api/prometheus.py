@@ -1,18 +1,18 @@
-"""`/api/v1`: Prometheus's own HTTP API, answered by the PromQL engine."""
+"""`/api/v1`: Prometheus's own HTTP API, answered by the store that the settings choose."""
 
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flashmm_backends.promql import PrometheusApi
 from flashmm_orchestration.api._errors import problem
+from flashmm_orchestration.stores import PrometheusAnswers
 
 _BODY_BYTES_MAX: Final = 65_536
 """A form with the longest expression, percent-encoded, and room for the rest."""
 
 
-def prometheus_router(api: PrometheusApi) -> APIRouter:
+def prometheus_router(api: PrometheusAnswers) -> APIRouter:
     """The route; its forms are Prometheus's, so the OpenAPI document leaves them out."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
 

@@ -1,0 +1,141 @@
+"""Tempo's JSON answers as spans and orders. Pure. Raises NotAnAnswer where the form is another.
+
+Source: https://grafana.com/docs/tempo/latest/api_docs/.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from google.protobuf.json_format import ParseDict, ParseError
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from flashmm_backends.batch import Span, SpanEvent, SpanLink
+from flashmm_backends.lgtm._answers import NotAnAnswer
+from flashmm_backends.lgtm._traceql import ATTRIBUTES, ROOT_NAME
+from flashmm_backends.otlp import python_values, resource_id
+from flashmm_backends.ports import OrderSummary
+from flashmm_instrumentation.semconv import attributes as attr
+
+_SHAPE_ERRORS: Final = (KeyError, TypeError, ValueError, AttributeError, ParseError)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What of a trace is there, by start. partial: the store says that it holds more than it could read."""
+
+    spans: Sequence[Span] = ()
+    partial: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """There is a root, and every span's parent."""
+        ids = {span.span_id for span in self.spans}
+        roots = [span for span in self.spans if not span.parent_span_id]
+        orphans = [span for span in self.spans if span.parent_span_id and span.parent_span_id not in ids]
+        return bool(roots) and not orphans and not self.partial
+
+    @property
+    def placement(self) -> OrderSummary | None:
+        """The order that this trace placed, if it is a placement's."""
+        for span in self.spans:
+            if span.name == ROOT_NAME and not span.parent_span_id:
+                return _summary(span.trace_id, span.start_ns, span.end_ns - span.start_ns, span.attributes)
+        return None
+
+
+def arrived(body: bytes) -> Arrived:
+    """The answer to a trace's id, in the form of /api/v2/traces or of /api/traces. Raises NotAnAnswer."""
+    try:
+        told = orjson.loads(body)
+        trace = told.get("trace", told)
+        resources = trace.get("resourceSpans", trace.get("batches"))
+        if resources is None and trace:
+            raise NotAnAnswer
+        data = ParseDict({"resourceSpans": resources or []}, TracesData(), ignore_unknown_fields=True)
+        spans = {span.span_id: span for span in _spans(data)}
+        return Arrived(sorted(spans.values(), key=_order), told.get("status") == "PARTIAL")
+    except _SHAPE_ERRORS as error:
+        raise NotAnAnswer from error
+
+
+def _order(span: Span) -> tuple[int, bytes]:
+    return span.start_ns, span.span_id
+
+
+def _spans(data: TracesData) -> Iterator[Span]:
+    for resource in data.resource_spans:
+        number = resource_id(resource.resource)
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield _span(span, number, scope.scope.name)
+
+
+def _span(span: WireSpan, resource: int, scope: str) -> Span:
+    return Span(
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_span_id=span.parent_span_id,
+        name=span.name,
+        kind=span.kind,
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+        status=span.status.code,
+        status_message=span.status.message,
+        resource_id=resource,
+        scope=scope,
+        attributes=python_values(span.attributes),
+        events=[SpanEvent(each.name, each.time_unix_nano, python_values(each.attributes)) for each in span.events],
+        links=[SpanLink(each.trace_id, each.span_id, python_values(each.attributes)) for each in span.links],
+    )
+
+
+def found_traces(body: bytes) -> list[bytes]:
+    """The ids of the traces that a search found. Raises NotAnAnswer."""
+    try:
+        return [_trace_id(trace) for trace in _found(body)]
+    except _SHAPE_ERRORS as error:
+        raise NotAnAnswer from error
+
+
+def found_orders(body: bytes) -> list[OrderSummary]:
+    """The placements that a search found. Raises NotAnAnswer."""
+    try:
+        return [order for trace in _found(body) for order in _orders(trace)]
+    except _SHAPE_ERRORS as error:
+        raise NotAnAnswer from error
+
+
+def _found(body: bytes) -> Sequence[dict[str, Any]]:
+    told = orjson.loads(body)
+    if "traces" not in told and "metrics" not in told:
+        raise NotAnAnswer
+    return told.get("traces") or ()
+
+
+def _trace_id(trace: dict[str, Any]) -> bytes:
+    return bytes.fromhex(trace["traceID"].zfill(32))  # searches drop leading zeros
+
+
+def _orders(trace: dict[str, Any]) -> Iterator[OrderSummary]:
+    for spans in trace.get("spanSets") or (trace["spanSet"],):
+        for span in spans["spans"]:
+            attributes = {each["key"]: each["value"].get("stringValue") for each in span.get("attributes", ())}
+            start_ns, duration_ns = int(span["startTimeUnixNano"]), int(span.get("durationNanos", 0))
+            yield _summary(_trace_id(trace), start_ns, duration_ns, attributes)
+
+
+def _summary(trace_id: bytes, start_ns: int, duration_ns: int, attributes: Mapping[str, object]) -> OrderSummary:
+    texts = {name: str(attributes.get(key) or "") for name, key in ATTRIBUTES.items()}
+    return OrderSummary(
+        texts["order_id"], trace_id, texts["symbol"], texts["side"], texts["outcome"], start_ns, duration_ns
+    )
+
+
+def matches(span_attributes: Mapping[str, object], where: Mapping[str, str] | None) -> bool:
+    """Whether a placement's root has these values."""
+    return attr.ORDER_ID in span_attributes and all(
+        span_attributes.get(ATTRIBUTES[name]) == value for name, value in (where or {}).items()
+    )

@@ -1,0 +1,44 @@
+"""The questions to Tempo's search. Source: https://grafana.com/docs/tempo/latest/traceql/."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from flashmm_backends.ports import QueryRefused
+from flashmm_instrumentation.semconv import attributes as attr
+
+ATTRIBUTES: Final = {
+    "order_id": attr.ORDER_ID,
+    "venue": attr.VENUE,
+    "symbol": attr.SYMBOL,
+    "side": attr.SIDE,
+    "outcome": attr.ORDER_OUTCOME,
+}
+"""What orders can be chosen by, and the span attribute of each."""
+
+ROOT_NAME: Final = "order"
+"""The name of a placement's root, which alone of its spans has the order's id."""
+
+_LATEST_FIRST: Final = "with (most_recent=true)"
+
+
+def of_order(order_id: str) -> str:
+    """Every trace with a span of the order."""
+    return f"{{ span.{attr.ORDER_ID} = {_quoted(order_id)} }} {_LATEST_FIRST}"
+
+
+def of_placements(where: Mapping[str, str] | None) -> str:
+    """Roots of placements, with what a line of the list says. Raises QueryRefused for an unknown field."""
+    if unknown := sorted(set(where or {}) - set(ATTRIBUTES)):
+        raise QueryRefused(
+            "bad_data", f"orders can't be chosen by {', '.join(unknown)}; known are {', '.join(ATTRIBUTES)}"
+        )
+    chosen = [f" && span.{ATTRIBUTES[name]} = {_quoted(value)}" for name, value in (where or {}).items()]
+    shown = ", ".join(f"span.{name}" for name in ATTRIBUTES.values())
+    condition = f'name = "{ROOT_NAME}" && span.{attr.ORDER_ID} != nil{"".join(chosen)}'
+    return f"{{ {condition} }} | select({shown}) {_LATEST_FIRST}"
+
+
+def _quoted(text: str) -> str:
+    # TraceQL's strings are Go's, which read JSON's escapes.
+    return json.dumps(text)

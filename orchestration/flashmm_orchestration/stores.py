@@ -1,0 +1,59 @@
+"""Which store answers what: the one place that knows the choice. Everybody else sees ports."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from flashmm_backends.ledger import Ledger
+from flashmm_backends.lgtm import HandedThrough, NotConfigured, PrometheusMetrics, prometheus_endpoint, tempo_traces
+from flashmm_backends.ports import MetricsReader, TraceReader
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics, Response
+from flashmm_orchestration.settings import Settings
+from flashmm_orchestration.supervisor import CannotStart
+
+
+class PrometheusAnswers(Protocol):
+    """Prometheus's HTTP API, as `PrometheusApi.handle` tells."""
+
+    async def handle(
+        self, method: str, path: str, query: str = "", body: bytes = b"", content_type: str = ""
+    ) -> Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The read side. prometheus: what answers under /api/v1."""
+
+    metrics: MetricsReader
+    prometheus: PrometheusAnswers
+    traces: TraceReader
+
+
+@asynccontextmanager
+async def chosen_stores(settings: Settings, ledger: Ledger) -> AsyncGenerator[Stores]:
+    """The stores that the settings choose, closed here. Raises CannotStart where the settings cannot be used."""
+    async with AsyncExitStack() as stack:
+        try:
+            metrics, prometheus = await _metrics(settings, ledger, stack)
+            traces = await _traces(settings, ledger, stack)
+        except NotConfigured as error:
+            raise CannotStart("stores", str(error)) from error
+        yield Stores(metrics, prometheus, traces)
+
+
+async def _metrics(
+    settings: Settings, ledger: Ledger, stack: AsyncExitStack
+) -> tuple[MetricsReader, PrometheusAnswers]:
+    if settings.metrics.kind == "prometheus":
+        endpoint = await stack.enter_async_context(prometheus_endpoint(settings.metrics))
+        return PrometheusMetrics(endpoint), HandedThrough(endpoint)
+    metrics = PromqlMetrics(Engine(ledger, settings.query))
+    stack.callback(metrics.close)
+    return metrics, PrometheusApi(metrics, ledger, exemplars=ledger, limits=settings.query)
+
+
+async def _traces(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> TraceReader:
+    if settings.traces.kind == "tempo":
+        return await stack.enter_async_context(tempo_traces(settings.traces, settings.traces, ledger))
+    return ledger
