@@ -128,6 +128,8 @@ def decode_many(data: Sequence[bytes | bytearray]) -> HistogramArray:
 
 
 _LAYOUT_BYTES: Final = _HEADER.size - _DOUBLE.size
+_KEY_BYTES: Final = 32
+"""For header, negative side and threshold, in whole 64-bit words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class _Blobs:
     def alike(self) -> list[Indices]:
         """Positions of the histograms whose bytes say the same of everything but numbers, group by group."""
         keys = self._keys()
-        differs = np.any(keys[1:] != keys[:-1], axis=1) | (self.lengths[1:] != self.lengths[:-1])
+        words = keys.view(np.uint64)
+        differs = np.any(words[1:] != words[:-1], axis=1) | (self.lengths[1:] != self.lengths[:-1])
         begins = np.concatenate(([0], np.flatnonzero(differs) + 1))
         numbers: dict[tuple[int, bytes], int] = {}
         run_groups = [
@@ -161,7 +164,7 @@ class _Blobs:
 
     def _keys(self) -> Bytes:
         """Header without the sum, then what may follow it up to the zero threshold."""
-        keys = np.zeros((len(self.starts), _LAYOUT_BYTES + _SIDE.size + _DOUBLE.size), np.uint8)
+        keys = np.zeros((len(self.starts), _KEY_BYTES), np.uint8)
         keys[:, :_LAYOUT_BYTES] = self._bytes(slice(None), 0, _LAYOUT_BYTES)
         for flag, size in ((_NEGATIVE, _SIDE.size), (_THRESHOLD, _SIDE.size + _DOUBLE.size)):
             rows = np.flatnonzero(keys[:, 1] & flag)

@@ -26,6 +26,8 @@ def _counts(groups: Groups, vectors: Vectors) -> Floats:
 
 
 def _total(groups: Groups, vectors: Vectors) -> Floats:
+    if not vectors.present.any():
+        return np.zeros((len(groups.labels), vectors.values.shape[1]))
     return member_sums(np.where(vectors.present, vectors.values, 0.0), groups.members).value()
 
 

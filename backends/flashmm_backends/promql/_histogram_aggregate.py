@@ -18,6 +18,9 @@ _COMBINED: dict[str, Callable[[Sequence[NativeHistogram]], NativeHistogram]] = {
     "sum": _histograms.total,
     "avg": _histograms.mean,
 }
+_SMALL = 65_536
+"""Elements that are summed as a whole: more leave the processor's cache."""
+
 _COUNTING = frozenset({"count", "group"})
 
 
@@ -94,6 +97,8 @@ def _in_columns(operator: str, members: HistogramArray, schema: int) -> Histogra
 
 def _column_sums(matrix: Floats, held: Mask) -> Sums:
     """Sums of the rows of a matrix by step; held: which rows and steps they are of, in row-major order."""
+    if matrix.size <= _SMALL and held.all():
+        return Sums.of(matrix.reshape(*held.shape, matrix.shape[1]))
     place = np.cumsum(held).reshape(held.shape) - 1
     sums = Sums.zeros((held.shape[1], matrix.shape[1]))
     for present, rows in zip(held, place, strict=True):

@@ -26,6 +26,15 @@ class Sums:
     def zeros(cls, shape: tuple[int, ...]) -> "Sums":
         return cls(np.zeros(shape), np.zeros(shape))
 
+    @classmethod
+    def of(cls, terms: Floats) -> "Sums":
+        """Sums along the first axis, which has one term at least: as `add` of each in order, in fewer operations."""
+        totals = np.cumsum(terms, axis=0)
+        before, after, added = totals[:-1], totals[1:], terms[1:]
+        virtual = after - before
+        lost = (before - (after - virtual)) + (added - virtual)
+        return cls(totals[-1], np.cumsum(lost, axis=0)[-1] if len(lost) else np.zeros(terms.shape[1:]))
+
     def add(self, terms: Floats) -> None:
         """Add one term to each sum; the error of each addition is exact (Knuth's two-sum)."""
         total = self.total + terms
