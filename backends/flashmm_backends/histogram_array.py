@@ -173,14 +173,13 @@ class HistogramArray:
 
     def objects(self) -> list[NativeHistogram]:
         """Those that there are, row-major, one object each."""
-        found: list[NativeHistogram] = []
+        cells = self.cells[self.held]
         starts = self._starts()
-        cells: list[int] = self.cells[self.held].tolist()
-        for cell in cells:
-            number = int(np.searchsorted(starts, cell, side="right")) - 1
-            stack = self.stacks[number]
-            found.append(stack.layout.histogram(stack.matrix[cell - int(starts[number])]))
-        return found
+        numbers = np.searchsorted(starts, cells, side="right") - 1
+        rows: list[int] = (cells - starts[numbers]).tolist()
+        owners: list[int] = numbers.tolist()
+        stacks = [self.stacks[owner] for owner in owners]
+        return [stack.layout.histogram(stack.matrix[row]) for stack, row in zip(stacks, rows, strict=True)]
 
     def scalars(self) -> FloatArray:
         """Zero count, count and sum of each, shape (…, 3); 0 where there is none."""
