@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -48,10 +49,10 @@ def tempo(tmp_path: Path) -> Generator[Server]:
         yield server
 
 
-def placement(order_id: str, trace_id: bytes) -> tuple[Span, Span]:
+def placement(order_id: str, trace_id: bytes, symbol: str = "BTCUSDT") -> tuple[Span, Span]:
     """A root and its last stage."""
     root, ack = span("order", trace_id), span("ack", trace_id)
-    told = {names.ORDER_ID: order_id, names.SYMBOL: "BTCUSDT", names.SIDE: "buy"}
+    told = {names.ORDER_ID: order_id, names.SYMBOL: symbol, names.SIDE: "buy"}
     root.attributes.extend(key_values(told))
     ack.span_id, ack.parent_span_id = secrets.token_bytes(8), root.span_id
     return root, ack
@@ -127,21 +128,28 @@ def test_settings_that_choose_nothing_are_named(tmp_path: Path) -> None:
 async def test_orders_in_a_real_tempo(tempo: Server) -> None:
     """The port's promises without any event: trace, order joined with its later trace, list by attributes."""
     trace_id = b"\x00\x00" + secrets.token_bytes(14)
+    # Told apart by their names: Tempo may have others.
+    symbol, first, second = (secrets.token_hex(4) for _ in range(3))
+    chosen = {"symbol": symbol}
     begin_ns = time.time_ns() - 10**9
-    send(tempo.ports["otlp"], traces(*placement("o-1", trace_id)), traces(*placement("o-2", secrets.token_bytes(16))))
-    send(tempo.ports["otlp"], traces(later("o-1")))
+    send(
+        tempo.ports["otlp"],
+        traces(*placement(first, trace_id, symbol)),
+        traces(*placement(second, secrets.token_bytes(16), symbol)),
+    )
+    send(tempo.ports["otlp"], traces(later(first)))
     async with tempo_traces(EndpointSettings(url=tempo.base_url)) as store:
         assert [each.name for each in await store.trace(trace_id)] == ["order", "ack"]
         with pytest.raises(NotFound):
             await store.trace(secrets.token_bytes(16))
         window = Window(begin_ns, time.time_ns() + 10**9)
-        orders = await _until(store.orders, window, lambda found: len(found) == 2)
-        assert [each.symbol for each in orders] == ["BTCUSDT", "BTCUSDT"]
-        assert {each.order_id for each in orders} == {"o-1", "o-2"}
+        orders = await _until(partial(store.orders, where=chosen), window, lambda found: len(found) == 2)
+        assert [each.symbol for each in orders] == [symbol, symbol]
+        assert {each.order_id for each in orders} == {first, second}
         assert trace_id in {each.trace_id for each in orders}
-        assert await store.orders(window, {"side": "sell"}) == []
-        assert await store.orders(Window(begin_ns - 10**12, begin_ns)) == []
-        order = await store.order("o-1")
+        assert await store.orders(window, {**chosen, "side": "sell"}) == []
+        assert await store.orders(Window(begin_ns - 10**12, begin_ns), chosen) == []
+        order = await store.order(first)
         assert [each.name for each in order.placement] == ["order", "ack"]
         assert [each.name for each in order.later] == ["cancel"]
         with pytest.raises(NotFound):
