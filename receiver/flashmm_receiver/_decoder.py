@@ -11,6 +11,7 @@ import numpy.typing as npt
 from flashmm_backends.batch import Batch, Event, HistogramPoints, Points, Span
 from flashmm_backends.naming import target_info_times_ms
 from flashmm_receiver._attributes import AttributeLimits
+from flashmm_receiver._bounds import check_messages
 from flashmm_receiver._decoded import Decoded
 from flashmm_receiver._dedup import RecentKeys, Streams
 from flashmm_receiver._delta import DeltaSums
@@ -44,6 +45,7 @@ class Decoder:
 
     def __init__(self, settings: ReceiverSettings, seqs: Mapping[tuple[str, str], Sequence[tuple[int, int]]]) -> None:
         limits = AttributeLimits(settings.attributes_max, settings.attribute_bytes_max)
+        self._messages_max = settings.messages_max
         self._future_ns = int(settings.future_s_max * _NS)
         self.series = SeriesTable(settings.series_max, int(settings.series_idle_s * _NS))
         self.deltas = DeltaSums()
@@ -58,7 +60,8 @@ class Decoder:
         self.unknown_fields = 0
 
     def decode(self, signal: Signal, data: bytes, now_ns: int) -> Decoded:
-        """Decode one request. Raises Malformed; then nothing is remembered."""
+        """Decode one request. Raises Malformed, TooLarge; then nothing is remembered."""
+        check_messages(data, self._messages_max, metrics=signal is Signal.METRICS)
         if signal is Signal.METRICS:
             return self._decode_metrics(data, now_ns)
         return self._decode_spans(data, now_ns) if signal is Signal.TRACES else self._decode_logs(data, now_ns)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from flashmm_receiver._access import Guard
+from flashmm_receiver._bounds import check_json
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._http_messages import RequestHead, Response
 from flashmm_receiver._intake import Answer, InFlight, Intake
@@ -92,6 +93,7 @@ class OtlpHttp:
             return content
         if len(content) > self._settings.json_bytes_max:
             raise TooLarge("json_bytes_max", self._settings.json_bytes_max)
+        check_json(content, self._settings.messages_max)
         return protobuf_of_json(signal, content)
 
     def _counted(self, head: RequestHead, response: Response) -> Response:

@@ -69,7 +69,8 @@ class TooLarge(RequestRefused):
     reason = "too_large"
 
     def __str__(self) -> str:
-        return f"the request exceeds {self.limit} bytes ({self.setting}): send smaller batches"
+        unit = "bytes" if self.setting.endswith("bytes_max") else "messages"
+        return f"the request exceeds {self.limit} {unit} ({self.setting}): send smaller batches"
 
 
 class Unauthenticated(RequestRefused):

@@ -114,6 +114,13 @@ def test_a_query_without_a_server_says_what_to_do() -> None:
     assert "Traceback" not in answer.stderr
 
 
+def test_the_ledger_is_readable_by_its_owner_alone(product: Product) -> None:
+    """It holds orders, positions, P&L."""
+    files = [path for path in product.data_dir.rglob("*") if path.is_file()]
+    assert files
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
 def test_a_second_program_on_the_same_folder_is_told_so(product: Product) -> None:
     """One process owns the ledger; the other names it and ends."""
     environment = os.environ | {"FLASHMM_DATA_DIR": str(product.data_dir), "FLASHMM_HTTP__PORT": "0"}

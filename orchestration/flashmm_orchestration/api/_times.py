@@ -51,4 +51,4 @@ def _rfc3339(parameter: str, text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return max(0, ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000)
+    return min(_MOST_NS, max(0, ((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Run receiver, ledger, live page and API until Ctrl-C."""
+    os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
