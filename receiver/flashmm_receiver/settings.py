@@ -33,7 +33,7 @@ class ReceiverSettings:
     json_bytes_max: int = 4 * _MIB
     """Largest decompressed JSON request, in bytes: parsed JSON takes some twenty times its size."""
     messages_max: int = 131_072
-    """Resources, scopes, metrics, data points, spans and log records of one request; in JSON a quarter, of objects."""
+    """Resources, scopes, metrics, points, spans and log records of one request; in JSON a quarter, of objects."""
     in_flight_bytes_max: int = 64 * _MIB
     """Request bodies being received, decoded or stored at one time, in bytes; more is asked to come back."""
     connections_max: int = 512
