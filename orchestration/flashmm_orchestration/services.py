@@ -19,7 +19,8 @@ from flashmm_receiver import CannotListen, NotConfigured, Receiver
 from flashmm_streaming import EndpointLimits, Hub
 
 _DEMO_GRACE_S: Final = 5.0
-_CONNECTIONS_MAX: Final = 4096
+_CONNECTIONS_MAX: Final = 1024
+_HEAD_BYTES_MAX: Final = 65_536
 
 
 @dataclass
@@ -74,7 +75,8 @@ class HttpService:
         return uvicorn.Config(
             self.app,
             loop="none",
-            http="httptools",
+            http="h11",  # httptools has no limit on the size of a request's head
+            h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
             ws="websockets-sansio",
             ws_max_size=self.stream.message_bytes,
             ws_per_message_deflate=False,

@@ -80,6 +80,17 @@ def test_wrong_addresses_are_told_so(product: Product, path: str, status: int) -
     assert "Traceback" not in answer.text
 
 
+def test_a_head_without_end_is_cut_off(product: Product) -> None:
+    """Headers are bounded: the connection ends after some kilobytes."""
+    host, port = product.http.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                raw.sendall(b"a: " + b"b" * 60_000 + b"\r\n")
+    assert httpx.get(f"{product.http}/readyz").status_code == 200
+
+
 def test_a_foreign_host_is_not_answered(product: Product) -> None:
     """A page of another site that reaches this address by DNS gets nothing."""
     assert httpx.get(product.http, headers={"host": "evil.example"}).status_code == 421
