@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flashmm_backends.batch import Batch, Event, Labels, LogRecord, Span
-from flashmm_backends.ports import Unavailable
+from flashmm_backends.ports import BatchRefused, Unavailable
 
 __all__ = ["MemoryStore"]
 
@@ -14,7 +14,7 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """A `Store` that keeps batches in a list.
 
-    full: appends raise Unavailable while it is set. hold(): appends wait until `let_go()`.
+    full: appends raise Unavailable while it is set. refuses: they raise BatchRefused. hold(): appends wait until `let_go()`.
     """
 
     batches: list[Batch] = field(default_factory=list[Batch])
@@ -22,16 +22,19 @@ class MemoryStore:
         default_factory=dict[tuple[str, str], Sequence[tuple[int, int]]]
     )
     full: bool = False
+    refuses: bool = False
     waiting: int = 0
     """Appends that wait now."""
     _gate: asyncio.Event | None = None
 
     async def append(self, batch: Batch) -> None:
-        """Keep the batch. Raises Unavailable while full."""
+        """Keep the batch. Raises Unavailable while full, BatchRefused while it refuses."""
         if self._gate is not None:
             await self._wait(self._gate)
         if self.full:
             raise Unavailable("the memory store", "it was told to be full")
+        if self.refuses:
+            raise BatchRefused("told", "the memory store was told to refuse")
         self.batches.append(batch)
 
     async def _wait(self, gate: asyncio.Event) -> None:

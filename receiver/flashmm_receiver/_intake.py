@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from flashmm_backends.batch import Batch
-from flashmm_backends.ports import Store, Tap, Unavailable
+from flashmm_backends.ports import BatchRefused, Store, Tap, Unavailable
 from flashmm_receiver._decoded import Decoded
 from flashmm_receiver._decoder import Decoder, Signal
 from flashmm_receiver._telemetry import ReceiverTelemetry
-from flashmm_receiver.errors import ComeBack, Overloaded
+from flashmm_receiver.errors import ComeBack, Malformed, Overloaded
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +103,11 @@ class Intake:
         task = asyncio.create_task(self._store_or_forget(decoded, batch), name=f"append {signal}")
         self._appending.add(task)
         task.add_done_callback(self._appending.discard)
-        if not await asyncio.shield(task):
+        try:
+            kept = await asyncio.shield(task)
+        except BatchRefused as error:
+            raise Malformed(str(error)) from error
+        if not kept:
             raise ComeBack("the store could not keep the request")
 
     async def _store_or_forget(self, decoded: Decoded, batch: Batch) -> bool:

@@ -65,6 +65,22 @@ async def test_a_full_store_is_retryable(
     assert len([record for record in caplog.records if record.message.startswith("the store takes")]) == 2
 
 
+async def test_a_batch_that_can_never_be_stored_is_not_asked_for_again(
+    receiver: Receiver, store: MemoryStore
+) -> None:
+    """400, INVALID_ARGUMENT, with the store's own words; nothing of it is remembered."""
+    store.refuses = True
+    response = await post(receiver, body())
+    assert response.status_code == 400
+    assert "told to refuse" in Status.FromString(response.content).message
+    error = await export(receiver, body())
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    store.refuses = False
+    assert (await post(receiver, body())).status_code == 200
+    assert [value for labels, _, value in store.samples if ("__name__", "g") in labels] == [1.0]
+
+
 async def test_a_redelivery_waits_for_the_first(receiver: Receiver, store: MemoryStore) -> None:
     """What is being stored is not acknowledged to its second sender before it is durable."""
     store.hold()
