@@ -14,7 +14,8 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """A `Store` that keeps batches in a list.
 
-    full: appends raise Unavailable while it is set. refuses: they raise BatchRefused. hold(): appends wait until `let_go()`.
+    full: appends raise Unavailable while it is set. refuses: they raise BatchRefused.
+    hold(): appends wait until `let_go()`.
     """
 
     batches: list[Batch] = field(default_factory=list[Batch])
