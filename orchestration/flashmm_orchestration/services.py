@@ -148,7 +148,7 @@ class DemoService:
             "-m",
             "flashmm_demo",
             *await self.arguments(),
-            env={**os.environ, **self.environment},
+            env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "true", **self.environment},
             start_new_session=True,
         )
         started()

@@ -20,19 +20,19 @@ def find(command: str) -> Path | None:
 
 
 def require(command: str) -> Path:
-    """The program, or the running test is skipped; with FLASHMM_REQUIRE_REAL=1 it fails instead."""
-    return find(command) or _do_without(f"no {command}: {_remedy(command)}")
+    """The program, or the running test is skipped.
+
+    With FLASHMM_REQUIRE_REAL=1 it fails instead, if it is one that `make parts` builds.
+    """
+    return find(command) or _do_without(command)
 
 
-def _do_without(complaint: str) -> NoReturn:
+def _do_without(command: str) -> NoReturn:
     import pytest  # parts are built before there is a virtual environment to import it from
 
+    if not any(command in part.commands for part in catalogue().values()):
+        pytest.skip(f"no {command}: put a release's `{command}` on PATH")
+    complaint = f"no {command}: run `make parts`"
     if os.environ.get("FLASHMM_REQUIRE_REAL") == "1":
         pytest.fail(complaint)
     pytest.skip(complaint)
-
-
-def _remedy(command: str) -> str:
-    if any(command in part.commands for part in catalogue().values()):
-        return "run `make parts`"
-    return f"put a release's `{command}` on PATH"

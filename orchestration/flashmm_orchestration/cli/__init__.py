@@ -1,5 +1,17 @@
 """The command line, `flashmm`. Every command takes `--json`; every error says what to do."""
 
-from flashmm_orchestration.cli._main import main
+import os
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line.
+
+    gRPC reads the variable when it is imported. This process executes its children at once, so there is no fork to
+    support, and without it each of them costs a line on stderr.
+    """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+    from flashmm_orchestration.cli._main import main as run
+
+    run()

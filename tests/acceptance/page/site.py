@@ -111,7 +111,9 @@ class Site:
     async def _order(self, request: Request) -> Response:
         order_id = request.path_params["order_id"]
         if order_id not in self.orders:
-            return JSONResponse({"detail": f"order {order_id} is not in the store"}, 404)
+            return JSONResponse(
+                {"error": {"code": "not_found", "message": f"order {order_id} is not in the store"}}, 404
+            )
         spans, events = self.orders[order_id]
         body = {
             "order_id": order_id,
