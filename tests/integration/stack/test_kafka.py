@@ -86,19 +86,6 @@ def test_every_signal_goes_through(tmp_path: Path) -> None:
     assert [each.event_name for each in tiers.flashmm.log_records()] == ["flashmm.fill"]
 
 
-def test_the_gateway_killed_under_load(tmp_path: Path) -> None:
-    """The second tier dies and comes back: Kafka has kept what came meanwhile, and nothing is missing."""
-    with _tiers(tmp_path) as tiers, sender(tiers.agent, x_flashmm_bot="maker-1") as bot:
-        for seq in range(1, 301):
-            bot.send(logs(event("flashmm.fill", seq)))
-            if seq == 100:
-                tiers.gateway.kill()
-            if seq == 200:
-                tiers.gateway.start()
-        tiers.flashmm.wait_for(lambda: len(set(_sequences(tiers.flashmm)["maker-1"])) == 300, 60)
-        assert bot.refused == 0
-
-
 def test_with_kafka_silent_nothing_is_acknowledged(tmp_path: Path) -> None:
     """Kafka doesn't answer: the bot is not told that its event is safe, tries again, and then it arrives."""
     with _tiers(tmp_path) as tiers, sender(tiers.agent, x_flashmm_bot="maker-1") as bot:
