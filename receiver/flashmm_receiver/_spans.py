@@ -8,8 +8,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
-from flashmm_backends.batch import Resource, Span, SpanEvent, SpanLink
-from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, python_values
+from flashmm_backends.batch import Resource, Span
+from flashmm_backends.otlp import span_of
+from flashmm_receiver._attributes import AttributeLimits, AttributesRefused
 from flashmm_receiver._refusals import Refusals
 from flashmm_receiver._resources import Resources
 from flashmm_receiver.errors import Malformed
@@ -77,35 +78,9 @@ class SpansReader:
     def _span(self, job: SpansJob, span: WireSpan, resource_id: int, scope: str) -> Span:
         _check_ids(span)
         _check_times(job, span)
-        self._limits.check(span.attributes)
-        return Span(
-            trace_id=span.trace_id,
-            span_id=span.span_id,
-            parent_span_id=span.parent_span_id,
-            name=span.name,
-            kind=span.kind,
-            start_ns=span.start_time_unix_nano,
-            end_ns=span.end_time_unix_nano,
-            status=span.status.code,
-            status_message=span.status.message,
-            resource_id=resource_id,
-            scope=scope,
-            attributes=python_values(span.attributes),
-            events=[self._event(event) for event in span.events],
-            links=[self._link(link) for link in span.links],
-        )
-
-    def _event(self, event: WireSpan.Event) -> SpanEvent:
-        self._limits.check(event.attributes)
-        return SpanEvent(event.name, min(event.time_unix_nano, _NS_MAX), python_values(event.attributes))
-
-    def _link(self, link: WireSpan.Link) -> SpanLink:
-        self._limits.check(link.attributes)
-        return SpanLink(link.trace_id, link.span_id, python_values(link.attributes))
-
-
-_NS_MAX: Final = (1 << 63) - 1
-"""What a store can keep; a span event's time is not worth refusing the span."""
+        for nested in (span, *span.events, *span.links):
+            self._limits.check(nested.attributes)
+        return span_of(span, resource_id, scope)
 
 
 def _check_ids(span: WireSpan) -> None:

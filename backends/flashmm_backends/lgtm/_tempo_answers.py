@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import orjson
 from google.protobuf.json_format import ParseDict, ParseError
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from flashmm_backends.batch import Span, SpanEvent, SpanLink
+from flashmm_backends.batch import Span
 from flashmm_backends.lgtm._answers import NotAnAnswer
 from flashmm_backends.lgtm._traceql import ATTRIBUTES, ROOT_NAME
-from flashmm_backends.otlp import python_values, resource_id
+from flashmm_backends.otlp import resource_id, span_of
 from flashmm_backends.ports import OrderSummary
 from flashmm_instrumentation.semconv import attributes as attr
 
@@ -70,26 +69,7 @@ def _spans(data: TracesData) -> Iterator[Span]:
         number = resource_id(resource.resource)
         for scope in resource.scope_spans:
             for span in scope.spans:
-                yield _span(span, number, scope.scope.name)
-
-
-def _span(span: WireSpan, resource: int, scope: str) -> Span:
-    return Span(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        name=span.name,
-        kind=span.kind,
-        start_ns=span.start_time_unix_nano,
-        end_ns=span.end_time_unix_nano,
-        status=span.status.code,
-        status_message=span.status.message,
-        resource_id=resource,
-        scope=scope,
-        attributes=python_values(span.attributes),
-        events=[SpanEvent(each.name, each.time_unix_nano, python_values(each.attributes)) for each in span.events],
-        links=[SpanLink(each.trace_id, each.span_id, python_values(each.attributes)) for each in span.links],
-    )
+                yield span_of(span, number, scope.scope.name)
 
 
 def found_traces(body: bytes) -> list[bytes]:
