@@ -5,13 +5,13 @@ Source: Binance USD-M futures, "Websocket Market Streams" and "Order Book".
 
 import asyncio
 import logging
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
 from typing import Final, Self
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -195,8 +195,8 @@ class BinanceFeed:
 
     async def _got(self, url: str) -> str | None:
         try:
-            return await asyncio.to_thread(_get, url)
-        except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+            return await _get(url)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             _log.warning("depth snapshot: %s: %s", type(error).__name__, error)
             return None
 
@@ -213,9 +213,12 @@ def _streams(symbols: tuple[str, ...]) -> list[str]:
     return [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in kinds]
 
 
-def _get(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"not an HTTP address: {url}")
-    with urllib.request.urlopen(url, timeout=_REST_TIMEOUT_S) as response:  # noqa: S310 - checked above
-        body: bytes = response.read(_MESSAGE_MAX_BYTES)
+async def _get(url: str) -> str:
+    async with httpx.AsyncClient(timeout=_REST_TIMEOUT_S) as client, client.stream("GET", url) as answer:
+        answer.raise_for_status()
+        body = b""
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > _MESSAGE_MAX_BYTES:
+                raise ValueError(f"more than {_MESSAGE_MAX_BYTES} bytes")
     return body.decode("utf-8", "replace")

@@ -1,7 +1,6 @@
 """Peers of the demo: an OTLP collector that keeps what it is sent, and an exchange that replays a recording."""
 
 import asyncio
-import contextlib
 import http
 import json
 import threading
@@ -174,5 +173,3 @@ async def exchange() -> AsyncIterator[Exchange]:
     async with serve(kept.send, "127.0.0.1", 0, process_request=kept.answer) as server:
         kept.port = next(iter(server.sockets)).getsockname()[1]
         yield kept
-        with contextlib.suppress(asyncio.CancelledError):
-            server.close()
