@@ -65,7 +65,7 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
     registry = _registry()
     health = Health(time.time_ns)
     async with AsyncExitStack() as stack:
-        http = stack.enter_context(bind(settings.http))
+        http = stack.enter_context(bind(settings))
         ledger = await stack.enter_async_context(
             Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry)
         )
@@ -77,7 +77,9 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         yield Embedded(
             settings,
             health,
-            ReceiverService(Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry)),
+            ReceiverService(
+                Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry), settings.told
+            ),
             HttpService(http, app, hub, settings.stream),
         )
 

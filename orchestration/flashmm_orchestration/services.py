@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from typing import Final
 import uvicorn
 
 from flashmm_orchestration.access import App, is_loopback
-from flashmm_orchestration.settings import HttpSettings
+from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.supervisor import CannotStart
 from flashmm_receiver import CannotListen, NotConfigured, Receiver
 from flashmm_streaming import EndpointLimits, Hub
@@ -28,6 +29,8 @@ class ReceiverService:
     """OTLP in."""
 
     receiver: Receiver
+    told: Callable[[str], str] = str
+    """A setting by name, as messages tell it."""
     listening: asyncio.Event = field(default_factory=asyncio.Event)
     name: str = "receiver"
 
@@ -37,7 +40,8 @@ class ReceiverService:
             try:
                 await stack.enter_async_context(self.receiver)
             except (CannotListen, NotConfigured) as error:
-                raise CannotStart("receiver", str(error)) from error
+                names = (f"receiver.{name}" for name in error.setting.split(", "))
+                raise CannotStart("receiver", f"{error} [{', '.join(map(self.told, names))}]") from error
             self.listening.set()
             started()
             await asyncio.Event().wait()
@@ -107,27 +111,34 @@ class _Server(uvicorn.Server):
         self._tell()
 
 
-def bind(settings: HttpSettings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
     """The listening socket. Raises CannotStart for an open address without a token, and for a port in use."""
-    if not is_loopback(settings.host) and not settings.token:
+    host, port = settings.http.host, settings.http.port
+    if not is_loopback(host) and not settings.http.token:
         raise CannotStart(
             "http",
-            f"{settings.host} is reachable from other machines and no token is set: "
+            f"{settings.told('http.host')} is reachable from other machines and no token is set: "
             "set http.token (FLASHMM_HTTP__TOKEN), or listen on 127.0.0.1",
         )
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((settings.host, settings.port))
-    except OSError as error:
+        bound.bind((host, port))
+    except (OSError, UnicodeError) as error:
         bound.close()
-        raise CannotStart(
-            "http",
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-            "stop what holds the port, or choose another with --port (FLASHMM_HTTP__PORT)",
-        ) from error
+        raise CannotStart("http", _cannot_listen(settings, error)) from error
     return bound
+
+
+def _cannot_listen(settings: Settings, error: OSError | UnicodeError) -> str:
+    http, why = settings.http, error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        told, remedy = "http.port", "stop what holds the port, or choose another with --port (FLASHMM_HTTP__PORT)"
+    elif isinstance(error, OSError) and error.errno == errno.EACCES:
+        told, remedy = "http.port", "ports below 1024 are the system's: choose another with --port"
+    else:
+        told, remedy = "http.host", "give an address of this machine"
+    return f"cannot listen on {http.host}:{http.port}: {why}; {settings.told(told)}: {remedy}"
 
 
 @dataclass

@@ -1,32 +1,38 @@
 """All settings of the program: one typed, documented, frozen object.
 
 Sources, the later wins: defaults, a TOML file (`flashmm.toml`, or the path in FLASHMM_CONFIG), environment variables
-(`FLASHMM_HTTP__PORT` for `http.port`), flags of the command line.
+(`FLASHMM_HTTP__PORT` for `http.port`), flags of the command line. Whatever cannot be used ends in BadSettings, which
+names the setting, its value, where that came from, and the remedy.
 """
 
-import os
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import Field as DataclassField
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from annotated_types import Len
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from flashmm_backends.ledger import LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
+from flashmm_backends.ranges import Port
+from flashmm_orchestration._contradictions import contradictions
+from flashmm_orchestration._sources import (
+    BadSettings,
+    Given,
+    SettingPath,
+    environment,
+    gather,
+    is_secret,
+    shown,
+    variable,
+)
 from flashmm_receiver import ReceiverSettings
 from flashmm_streaming import EndpointLimits, HistoryLimits, OutboxLimits
 
-CONFIG_VARIABLE: Final = "FLASHMM_CONFIG"
-_PREFIX: Final = "FLASHMM_"
-_NESTED: Final = "__"
+__all__ = ["BadSettings", "HttpSettings", "MetricsSettings", "Settings", "TracesSettings", "load"]
 
 
 def _listed(value: object) -> object:
@@ -37,10 +43,10 @@ def _listed(value: object) -> object:
 class HttpSettings:
     """The page, the API and the WebSocket."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Len(1)] = "127.0.0.1"
     """Address to listen on. Anything but loopback needs a token."""
 
-    port: int = 8080
+    port: Port = 8080
     """Port to listen on; 0 takes a free one."""
 
     token: str = ""
@@ -67,26 +73,10 @@ class TracesSettings(EndpointSettings, TempoSettings):
     """`embedded` asks the ledger; `tempo` a Tempo at `url`, with the orders' events from the ledger."""
 
 
-@dataclass
-class BadSettings(Exception):
-    """Settings that cannot be used; one line a problem, each naming the setting and where it can be set."""
-
-    problems: list[str]
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
-
-
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_nested_delimiter=_NESTED,
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     data_dir: Path = Field(default_factory=lambda: Path("data"))
     """Folder of the ledger; made when absent. One process at a time."""
@@ -118,39 +108,75 @@ class Settings(BaseSettings):
     stream_outbox: OutboxLimits = Field(default_factory=OutboxLimits)
     """How far a slow client may fall behind."""
 
+    _told: Mapping[SettingPath, Given] = PrivateAttr(default_factory=dict[SettingPath, Given])
+
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the TOML file."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+    def of(cls, told: Mapping[SettingPath, Given], values: Mapping[str, Any]) -> Self:
+        """The settings with these values, which remember where each was told. Raises pydantic's ValidationError."""
+        settings = cls(**values)
+        settings._told = told
+        return settings
+
+    def told(self, name: str) -> str:
+        """A setting as a message tells it: `http.port = 8080 (the default)`; never a secret."""
+        path = tuple(name.split("."))
+        return _told(path, self._told.get(path, Given(self.value(name), "")))
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - each setting has its own type
+        """A setting by its dotted name."""
+        value: Any = self
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value
 
 
 def load(**flags: object) -> Settings:
     """The settings in force. flags: overrides by field, None meaning not given. Raises BadSettings."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    file = _config_file()
-    if CONFIG_VARIABLE in os.environ and not file.is_file():
-        raise BadSettings([f"{CONFIG_VARIABLE} names {file}, which is no file"])
+    return settings_from(flags, environment())
+
+
+def settings_from(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+    """The settings that flags, an environment and the file that it names come to. Raises BadSettings."""
+    told = gather(flags, environ, KNOWN)
     try:
-        return Settings(**given)  # pyright: ignore[reportArgumentType] - validated by pydantic
+        settings = Settings.of(told.values, told.nested())
     except ValidationError as error:
-        raise BadSettings([_problem(each["loc"], each["msg"]) for each in error.errors()]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSettings([f"{file} is not TOML: {error}"]) from None
+        told.problems += _refused(error, told.values)
+        raise BadSettings(told.problems) from None
+    told.problems += contradictions(settings)
+    if told.problems:
+        raise BadSettings(told.problems)
+    return settings
 
 
-def _problem(location: tuple[int | str, ...], message: str) -> str:
-    parts = [str(part) for part in location]
-    variable = _PREFIX + _NESTED.join(parts).upper()
-    return f"{'.'.join(parts)} (in the configuration file, or {variable}): {message}"
+def known_settings() -> Iterator[tuple[SettingPath, object]]:
+    """Each setting's path and default."""
+    for name, told in Settings.model_fields.items():
+        group = told.annotation
+        if isinstance(group, type) and is_dataclass(group):
+            yield from (((name, each.name), _default(each)) for each in fields(group))
+        else:
+            yield (name,), told.get_default(call_default_factory=True, validated_data={})
 
 
-def _config_file() -> Path:
-    return Path(os.environ.get(CONFIG_VARIABLE, "flashmm.toml"))
+def _default(each: DataclassField[Any]) -> object:
+    return each.default_factory() if each.default_factory is not MISSING else each.default
+
+
+def _refused(error: ValidationError, told: Mapping[SettingPath, Given]) -> Iterator[str]:
+    for each in error.errors():
+        path = tuple(str(part) for part in each["loc"])
+        while path not in KNOWN:
+            path = path[:-1]
+        what = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        default = "" if is_secret(path) else f" (default: {shown(KNOWN[path])})"
+        yield f"{_told(path, told[path])}: it {what}{default}"
+
+
+def _told(path: SettingPath, given: Given) -> str:
+    value = "(not shown)" if is_secret(path) else shown(given.value)
+    origin = f"from {given.origin}" if given.origin else f"the default; {variable(path)} sets it"
+    return f"{'.'.join(path)} = {value} ({origin})"
+
+
+KNOWN: Final[Mapping[SettingPath, object]] = dict(known_settings())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flashmm_backends.ranges import Count, MemoryBytes, Pause, Seconds
 from flashmm_receiver.errors import NotConfigured
 
 _MIB: Final = 1 << 20
@@ -26,39 +27,39 @@ class ReceiverSettings:
     """PEM file of the certificate's private key."""
     tls_client_ca: Path | None = None
     """PEM file of the authorities whose client certificates are required; None asks for none."""
-    request_bytes_max: int = 16 * _MIB
+    request_bytes_max: MemoryBytes = 16 * _MIB
     """Largest request as it arrives, in bytes."""
-    decompressed_bytes_max: int = 16 * _MIB
+    decompressed_bytes_max: MemoryBytes = 16 * _MIB
     """Largest request after decompression, in bytes."""
-    json_bytes_max: int = 4 * _MIB
+    json_bytes_max: MemoryBytes = 4 * _MIB
     """Largest decompressed JSON request, in bytes: parsed JSON takes some twenty times its size."""
-    messages_max: int = 131_072
+    messages_max: Count = 131_072
     """Resources, scopes, metrics, points, spans and log records of one request; in JSON a quarter, of objects."""
-    in_flight_bytes_max: int = 64 * _MIB
+    in_flight_bytes_max: MemoryBytes = 64 * _MIB
     """Request bodies being received, decoded or stored at one time, in bytes; more is asked to come back."""
-    connections_max: int = 512
+    connections_max: Count = 512
     """Open HTTP connections."""
-    attributes_max: int = 128
+    attributes_max: Count = 128
     """Attributes of one record, of a resource or of a scope."""
-    attribute_bytes_max: int = 65_536
+    attribute_bytes_max: Count = 65_536
     """Longest encoded attribute, name and value, in bytes."""
-    series_max: int = 100_000
+    series_max: Count = 100_000
     """Metric series; one that was silent for `series_idle_s` gives its place to a new one."""
-    series_idle_s: float = 3600.0
+    series_idle_s: Seconds = 3600.0
     """After how long without a point a series may be forgotten, in seconds."""
-    recent_spans_max: int = 131_072
+    recent_spans_max: Count = 131_072
     """Span ids remembered to recognise a redelivery."""
-    streams_max: int = 65_536
+    streams_max: Count = 65_536
     """Event streams (run, kind) remembered to recognise a redelivery."""
-    future_s_max: float = 600.0
+    future_s_max: Pause = 600.0
     """How far ahead of this machine's clock a record's time may be, in seconds."""
-    receive_timeout_s: float = 20.0
+    receive_timeout_s: Seconds = 20.0
     """Longest time from the first to the last byte of an HTTP request, in seconds."""
-    idle_timeout_s: float = 120.0
+    idle_timeout_s: Seconds = 120.0
     """How long an HTTP connection may be silent between requests, in seconds."""
-    retry_after_s: float = 1.0
+    retry_after_s: Seconds = 1.0
     """When a sender that is refused for now should come back, in seconds."""
-    drain_s: float = 10.0
+    drain_s: Pause = 10.0
     """How long leaving waits for requests in flight, in seconds."""
 
     def check(self) -> None:

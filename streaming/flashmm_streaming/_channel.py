@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from flashmm_backends.ranges import Count, MemoryBytes
 from flashmm_streaming import _frames
 from flashmm_streaming._frames import Position
 from flashmm_streaming.streams import StreamKind
@@ -30,11 +31,11 @@ class Entry:
 class HistoryLimits:
     """How much of a stream is kept to resume from; the first limit reached counts."""
 
-    items: int = 5_000
+    items: Count = 5_000
     """Items kept of each stream."""
-    bytes: int = 1_000_000
+    bytes: MemoryBytes = 1_000_000
     """Bytes kept of each stream."""
-    keys: int = 2_000
+    keys: Count = 2_000
     """Latest states kept of each conflating stream."""
 
 

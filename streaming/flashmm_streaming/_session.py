@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flashmm_backends.ranges import MemoryBytes, Seconds
 from flashmm_streaming import _frames
 from flashmm_streaming._channel import Channel, Entry, Symbols
 from flashmm_streaming._frames import Position
@@ -16,11 +17,11 @@ REPLAY_ITEMS_A_FRAME = 200
 class OutboxLimits:
     """What may wait for one client."""
 
-    conflate_bytes: int = 64_000
+    conflate_bytes: MemoryBytes = 64_000
     """Bytes waiting for a client from which on only the latest state of conflating streams is kept for it."""
-    close_bytes: int = 4_000_000
+    close_bytes: MemoryBytes = 4_000_000
     """Bytes waiting for a client beyond which its connection ends."""
-    retry_after_s: float = 1.0
+    retry_after_s: Seconds = 1.0
     """When it is told to come back then, in seconds."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from flashmm_backends.ranges import Count, Rate, Seconds
 from flashmm_streaming._requests import Refusal
 from flashmm_streaming._session import Close, Session
 from flashmm_streaming.hub import Hub
@@ -33,17 +34,17 @@ class EndpointLimits:
     `ws_ping_timeout`).
     """
 
-    clients: int = 1_000
+    clients: Count = 1_000
     """Connections at a time."""
-    message_bytes: int = 16_384
+    message_bytes: Count = 16_384
     """The longest message of a client, in bytes; uvicorn's `ws_max_size` is set to the same."""
-    messages_per_s: float = 20.0
+    messages_per_s: Rate = 20.0
     """Messages a second that a client may send in the long run."""
-    burst: int = 60
+    burst: Count = 60
     """Messages that a client may send at once."""
-    subscribe_within_s: float = 30.0
+    subscribe_within_s: Seconds = 30.0
     """How long a client may stay without a subscription, in seconds."""
-    send_within_s: float = 20.0
+    send_within_s: Seconds = 20.0
     """How long a single frame may take to leave, in seconds."""
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from flashmm_backends.ranges import Pause, Seconds, Threads
+
 
 @dataclass(frozen=True)
 class EndpointSettings:
@@ -25,16 +27,16 @@ class EndpointSettings:
     ca_file: str = ""
     """PEM file of the authority that signed the store's certificate; empty trusts the system's."""
 
-    attempt_s: float = 30.0
+    attempt_s: Seconds = 30.0
     """How long one attempt may take."""
 
-    deadline_s: float = 60.0
+    deadline_s: Seconds = 60.0
     """How long all attempts together may take; after it the store counts as unavailable."""
 
-    backoff_s: float = 0.1
+    backoff_s: Seconds = 0.1
     """The longest wait before the first retry; it doubles with each, and every wait is random below it."""
 
-    backoff_max_s: float = 5.0
+    backoff_max_s: Seconds = 5.0
     """Where the doubling ends."""
 
 
@@ -42,17 +44,17 @@ class EndpointSettings:
 class TempoSettings:
     """What only Tempo's reader needs."""
 
-    lookback_s: float = 604_800.0
+    lookback_s: Seconds = 604_800.0
     """How far back an order that no event tells of is searched; Tempo's own limit is a week (`max_duration`)."""
 
-    whole_s: float = 5.0
+    whole_s: Pause = 5.0
     """How long to wait for spans of a trace that is still arriving."""
 
-    settled_s: float = 60.0
+    settled_s: Pause = 60.0
     """A trace this old isn't waited for: what it lacks was lost."""
 
-    poll_s: float = 0.25
+    poll_s: Seconds = 0.25
     """How often an incomplete trace is asked for again."""
 
-    concurrent_max: int = 8
+    concurrent_max: Threads = 8
     """Traces asked for at once."""

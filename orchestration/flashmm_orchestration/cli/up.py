@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 import uvloop
 
+from flashmm_orchestration._ground import check_ground
 from flashmm_orchestration.cli._options import JsonOption, say, say_json
 from flashmm_orchestration.embedded import Embedded, embedded
 from flashmm_orchestration.health import Health
@@ -39,6 +40,7 @@ def up(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
+    check_ground(settings)
     uvloop.run(_run(settings, _wanted(services), arguments, say_json if json else _welcome))
 
 
