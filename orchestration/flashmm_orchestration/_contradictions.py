@@ -19,9 +19,7 @@ _NOT_ABOVE: Final = (
     ("receiver.attribute_bytes_max", "receiver.decompressed_bytes_max"),
     ("ledger.seal_points", "ledger.unsealed_points_max"),
     ("ledger.row_group_rows", "ledger.compaction_rows"),
-    ("metrics.attempt_s", "metrics.deadline_s"),
     ("metrics.backoff_s", "metrics.backoff_max_s"),
-    ("traces.attempt_s", "traces.deadline_s"),
     ("traces.backoff_s", "traces.backoff_max_s"),
     ("stream_outbox.conflate_bytes", "stream_outbox.close_bytes"),
 )
