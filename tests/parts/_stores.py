@@ -66,12 +66,17 @@ def running_tempo(folder: Path) -> Generator[Server]:
 
 @contextmanager
 def running_kafka(folder: Path, *topics: str, partitions: int = 4) -> Generator[Server]:
-    """A Kafka broker in memory that has these topics. Its host:port is base_url without the scheme."""
+    """A small Kafka broker that has these topics and keeps them. Its host:port is base_url without the scheme."""
     program = require("kafka")
     home = folder / "kafka"
     home.mkdir(exist_ok=True)
     ports = free_ports("kafka", "health")
-    options = [f"-port={ports['kafka']}", f"-health={ports['health']}", f"-partitions={partitions}"]
+    options = [
+        f"-port={ports['kafka']}",
+        f"-health={ports['health']}",
+        f"-partitions={partitions}",
+        f"-data={home / 'data'}",
+    ]
     with Server(
         name="kafka",
         command=[program, *options, *topics],

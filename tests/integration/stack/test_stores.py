@@ -12,7 +12,8 @@ from threading import Thread
 from urllib.request import Request, urlopen
 
 import pytest
-from tests.integration.stack.queries import eventually, exemplars, loki, loki_lines, prometheus, tempo_trace
+import yaml
+from tests.integration.stack.queries import eventually, exemplars, get_text, loki, loki_lines, prometheus, tempo_trace
 from tests.integration.stack.telemetry import (
     Sender,
     event,
@@ -220,3 +221,21 @@ def test_the_stores_own_health_checks_tell_up_from_down(stack: Stack) -> None:
     down = subprocess.run([program, "-health", "-health.url=http://127.0.0.1:9/ready"], check=False, timeout=30)
     assert up.returncode == 0
     assert down.returncode != 0
+
+
+@pytest.mark.skipif(find("tempo") is None, reason="no tempo: put a release's `tempo` on PATH")
+def test_tempo_keeps_all_in_its_folder_for_thirty_days(tmp_path: Path) -> None:
+    """Nothing that it writes is outside of TEMPO_DATA, where another Tempo would find it; blocks stay 30 days."""
+    with running_tempo(tmp_path) as tempo:
+        config = yaml.safe_load(get_text(f"{tempo.base_url}/status/config").partition("---")[2])
+    assert config["overrides"]["defaults"]["compaction"]["block_retention"] == "720h0m0s"
+    paths = [
+        config["live_store"]["wal"]["path"],
+        config["live_store"]["shutdown_marker_dir"],
+        config["block_builder"]["wal"]["path"],
+        config["backend_scheduler"]["local_work_path"],
+        config["storage"]["trace"]["wal"]["path"],
+        config["storage"]["trace"]["local"]["path"],
+    ]
+    assert all(Path(path).is_relative_to(tmp_path) for path in paths)
+    assert "/var/tempo" not in yaml.safe_dump(config)

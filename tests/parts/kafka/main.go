@@ -1,6 +1,7 @@
-// A Kafka broker in memory that speaks the real protocol, for the tests of collector-config/kafka-*.yaml:
+// A small Kafka broker that speaks the real protocol, for the tests of collector-config/kafka-*.yaml. What it
+// acknowledges is on disk, and there after a restart:
 //
-//	kafka -port 9092 -health 9093 -partitions 4 topic…
+//	kafka -port 9092 -health 9093 -partitions 4 -data folder topic…
 package main
 
 import (
@@ -16,10 +17,13 @@ func main() {
 	port := flag.Int("port", 9092, "where it speaks Kafka, on loopback")
 	health := flag.Int("health", 9093, "where HTTP answers 200 once it does")
 	partitions := flag.Int("partitions", 4, "of each topic")
+	data := flag.String("data", "kafka", "the folder for all that it keeps")
 	flag.Parse()
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.Ports(*port),
+		kfake.DataDir(*data),
+		kfake.SyncWrites(),
 		kfake.SeedTopics(int32(*partitions), flag.Args()...),
 	)
 	if err != nil {
