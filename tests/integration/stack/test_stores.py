@@ -228,7 +228,7 @@ def test_tempo_keeps_all_in_its_folder_for_thirty_days(tmp_path: Path) -> None:
     """Nothing that it writes is outside of TEMPO_DATA, where another Tempo would find it; blocks stay 30 days."""
     with running_tempo(tmp_path) as tempo:
         config = yaml.safe_load(get_text(f"{tempo.base_url}/status/config").partition("---")[2])
-    assert config["overrides"]["defaults"]["compaction"]["block_retention"] == "720h0m0s"
+    assert config["overrides"]["defaults"]["compaction"]["block_retention"] == "30d"
     paths = [
         config["live_store"]["wal"]["path"],
         config["live_store"]["shutdown_marker_dir"],
