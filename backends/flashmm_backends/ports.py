@@ -107,6 +107,23 @@ class EventTable:
 
 
 @dataclass(frozen=True, slots=True)
+class EventPosition:
+    """Where an event stands in the order of its kind: by time, then run, then seq."""
+
+    time_ns: int
+    run: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the events of a window: the first `limit` of those after `after`, None for the beginning."""
+
+    limit: int
+    after: EventPosition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VectorSample:
     """One element of an instant vector: a float or a histogram."""
 

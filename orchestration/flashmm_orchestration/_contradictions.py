@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flashmm_orchestration.settings import Settings
 
 _NOT_ABOVE: Final = (
+    ("http.rows_default", "http.rows_max"),
     ("receiver.json_bytes_max", "receiver.decompressed_bytes_max"),
     ("receiver.request_bytes_max", "receiver.in_flight_bytes_max"),
     ("receiver.decompressed_bytes_max", "receiver.in_flight_bytes_max"),

@@ -16,11 +16,14 @@ from flashmm_dashboards import LivePage
 from flashmm_instrumentation.semconv import events
 from flashmm_orchestration.access import LOOPBACK_NAMES, App
 from flashmm_orchestration.api import Parts, build_app
+from flashmm_orchestration.api._gate import Gate, GateLimits
+from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._wire import Json
 from flashmm_orchestration.api.events import events_router
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
+from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.health import Health
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
@@ -92,11 +95,14 @@ def _app(
     health: Health,
     registry: CollectorRegistry,
 ) -> App:
+    telemetry, http = HttpTelemetry(registry), settings.http
+    limits = GateLimits(http.reads_running, http.reads_waiting, http.read_wait_s)
+    size, rows = PageSize(http.rows_default, http.rows_max), Gate("rows", limits, telemetry)
     parts = Parts(
         routers=(
-            events_router(ledger, time.time_ns),
-            orders_router(stores.traces, time.time_ns),
-            prometheus_router(stores.prometheus),
+            events_router(ledger, time.time_ns, rows, size),
+            orders_router(stores.traces, time.time_ns, rows, size),
+            prometheus_router(stores.prometheus, Gate("promql", limits, telemetry)),
             probes_router(
                 health,
                 registry,

@@ -11,13 +11,13 @@ from dataclasses import Field as DataclassField
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from annotated_types import Len
+from annotated_types import Interval, Len
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from flashmm_backends.ledger import LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
-from flashmm_backends.ranges import Port
+from flashmm_backends.ranges import Port, Seconds
 from flashmm_orchestration._contradictions import contradictions
 from flashmm_orchestration._sources import (
     BadSettings,
@@ -55,6 +55,30 @@ class HttpSettings:
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Names in the Host header that are answered besides loopback's and `host`; `*` answers to any. In the
     environment: separated by commas."""
+
+    rows_default: Annotated[int, Interval(ge=1, le=100_000)] = 1_000
+    """Rows of a page of events or orders whose request names no limit; not above `rows_max`."""
+
+    rows_max: Annotated[int, Interval(ge=1, le=100_000)] = 10_000
+    """Rows of a page of events or orders at most; the next page has the rest."""
+
+    reads_running: Annotated[int, Interval(ge=1, le=64)] = 4
+    """Reads of events and orders answered at a time, and as many of PromQL."""
+
+    reads_waiting: Annotated[int, Interval(ge=0, le=10_000)] = 64
+    """Reads that wait for their turn, of each of the two; more are answered 503."""
+
+    read_wait_s: Seconds = 10.0
+    """How long one may wait, in seconds; then it is answered 503."""
+
+    connections_max: Annotated[int, Interval(ge=8, le=65_536)] = 1_536
+    """Open connections, WebSockets included; more are turned away."""
+
+    request_timeout_s: Seconds = 20.0
+    """Longest time from the first to the last byte of a request, in seconds."""
+
+    send_timeout_s: Seconds = 30.0
+    """How long a client may not read what is sent to it, in seconds."""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ COMPARED = ("fill_id", "order_id", "symbol", "side", "price", "quantity", "fee",
 
 def rows(session: Session, kind: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Events of a kind as rows, and their completeness."""
-    answer = httpx.get(f"{session.product.http}/api/events/{kind}", params={"start": "1h"})
-    table = answer.raise_for_status().json()
-    columns = table["columns"]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)], table[
-        "completeness"
-    ]
+    found: list[dict[str, Any]] = []
+    following = f"/api/events/{kind}?start=1h"
+    while following:
+        table = httpx.get(session.product.http + following).raise_for_status().json()
+        columns, following = table["columns"], table["next"]
+        found += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return found, table["completeness"]
 
 
 def instant(session: Session, promql: str) -> list[dict[str, Any]]:

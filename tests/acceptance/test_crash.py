@@ -19,7 +19,8 @@ SECONDS = 20
 
 def fills(product: Product) -> list[str]:
     """The fills that the ledger has."""
-    answer = httpx.get(f"{product.http}/api/events/{events.FILL.name}", params={"start": "1h"}, timeout=30)
+    parameters = {"start": "1h", "limit": "10000"}
+    answer = httpx.get(f"{product.http}/api/events/{events.FILL.name}", params=parameters, timeout=30)
     return answer.raise_for_status().json()["columns"]["fill_id"]
 
 

@@ -14,7 +14,7 @@ from flashmm_backends.ledger._reading import View
 from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import ENVELOPE, EVENT_TABLES, Column, ColumnType, RowTable
-from flashmm_backends.ports import EventTable, QueryRefused, Window
+from flashmm_backends.ports import EventTable, Page, QueryRefused, Window
 
 _IDS = ("trace_id", "span_id")
 _DTYPES = {ColumnType.INT: np.int64, ColumnType.FLOAT: np.float64, ColumnType.BOOL: np.bool_}
@@ -29,14 +29,26 @@ def event_table_of(kind: str) -> RowTable:
 
 
 def read_events(
-    view: View, streams: Streams, kind: str, window: Window, where: Mapping[str, str] | None
+    view: View,
+    streams: Streams,
+    kind: str,
+    window: Window,
+    where: Mapping[str, str] | None,
+    page: Page | None = None,
 ) -> EventTable:
-    """Events in the window, by time; `where` compares columns as text, decimals and numbers by value."""
+    """Events in the window, by time; `where` compares columns as text, decimals and numbers by value.
+
+    page: which part of them, None for all. The completeness is the whole window's in any case.
+    """
     table = event_table_of(kind)
-    sql, parameters = events_sql(view, table, window, where, [_text_of(column) for column in table.columns])
+    columns = [_text_of(column) for column in table.columns]
+    if page is None:
+        sql, parameters = events_sql(view, table, window, where, columns)
+    else:
+        sql, parameters = _page_sql(view, table, window, where, columns, page)
     found = fetch(view.connection, sql, parameters)
-    columns = {column.name: column_of(column, found[column.name]) for column in table.columns}
-    return EventTable(kind, window, columns, completeness(view, streams, kind, window))
+    values = {column.name: column_of(column, found[column.name]) for column in table.columns}
+    return EventTable(kind, window, values, completeness(view, streams, kind, window))
 
 
 def events_sql(
@@ -47,6 +59,20 @@ def events_sql(
     source = view.source(table, (window.start_ns, window.end_ns))
     sql = queries("rows")["events"].format(columns=", ".join(columns), source=source, where=conditions)
     return sql, [window.start_ns, window.end_ns, *values]
+
+
+def _page_sql(
+    view: View, table: RowTable, window: Window, where: Mapping[str, str] | None, columns: Sequence[str], page: Page
+) -> tuple[str, list[object]]:
+    conditions, values = where_sql(table, where)
+    after = page.after
+    start_ns = window.start_ns if after is None else max(window.start_ns, after.time_ns)
+    if after is not None:
+        conditions += " AND (time_ns, run, seq) > (?, ?, ?)"
+        values = [*values, after.time_ns, after.run, after.seq]
+    source = view.source(table, (start_ns, window.end_ns))
+    sql = queries("rows")["events_page"].format(columns=", ".join(columns), source=source, where=conditions)
+    return sql, [start_ns, window.end_ns, *values, page.limit]
 
 
 def where_sql(table: RowTable, where: Mapping[str, str] | None) -> tuple[str, list[str]]:

@@ -1,7 +1,7 @@
 """The ledger: everything a market maker emitted, exact and complete, in one directory that one process owns."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +44,7 @@ from flashmm_backends.ports import (
     EventTable,
     OrderSummary,
     OrderTrace,
+    Page,
     Unavailable,
     Window,
 )
@@ -109,12 +110,14 @@ class Ledger:
         """See Store."""
         return self._parts.streams.received()
 
-    async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable:
-        """See EventReader; completeness is explained in `_completeness`."""
+    async def events(
+        self, kind: str, window: Window, where: Mapping[str, str] | None = None, page: Page | None = None
+    ) -> EventTable:
+        """See EventReader; completeness is explained in `_completeness`. page: a part of them, None for all."""
         streams = self._parts.streams
-        return await self._parts.reading.read(lambda view: read_events(view, streams, kind, window, where))
+        return await self._parts.reading.read(lambda view: read_events(view, streams, kind, window, where, page))
 
-    def events_stream(self, request: Request) -> AsyncIterator[bytes]:
+    def events_stream(self, request: Request) -> AsyncGenerator[bytes]:
         """Events as an Arrow stream in pieces; see `_arrow`. The first piece raises QueryRefused, Unavailable."""
         streams = self._parts.streams
         return self._parts.reading.stream(lambda view: write_events(view, streams, request))

@@ -1,7 +1,7 @@
 """Reads of rows on the ledger's own threads: everything acknowledged is seen, nothing torn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -59,7 +59,7 @@ class Reading:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
 
-    async def stream(self, make: Callable[[View], Iterator[bytes]]) -> AsyncIterator[bytes]:
+    async def stream(self, make: Callable[[View], Iterator[bytes]]) -> AsyncGenerator[bytes]:
         """Pieces of a long answer, each made on one of the ledger's threads; files stay while it lasts.
 
         Raises Unavailable, and before the first piece what `make` raises.

@@ -128,7 +128,7 @@ class PrometheusApi:
         if limit and max(len(result.samples), len(result.matrix)) > limit:
             result = replace(result, samples=result.samples[:limit], matrix=result.matrix[:limit])
             notes = (*notes, _TRUNCATED)
-        return encode.success(encode.instant(result, at_ms), notes)
+        return await asyncio.to_thread(lambda: encode.success(encode.instant(result, at_ms), notes))
 
     async def _query_range(self, parameters: Parameters) -> bytes:
         limit = parameters.limit()
@@ -139,13 +139,14 @@ class PrometheusApi:
         rows, notes = result.series, result.annotations
         if limit and len(rows) > limit:
             rows, notes = rows[:limit], (*notes, _TRUNCATED)
-        return encode.success(encode.matrix(rows), notes)
+        return await asyncio.to_thread(lambda: encode.success(encode.matrix(rows), notes))
 
     async def _query_exemplars(self, parameters: Parameters) -> bytes:
         start_ms, end_ms = _span(parameters)
         expr = parse(parameters.text("query"), self._limits)
         found = await self._read_exemplars(list(_selectors(expr)), start_ms, end_ms)
-        return encode.success(encode.exemplars((series.labels, series.exemplars) for series in found))
+        told = ((series.labels, series.exemplars) for series in found)
+        return await asyncio.to_thread(lambda: encode.success(encode.exemplars(told)))
 
     async def _read_exemplars(
         self, selectors: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
@@ -160,18 +161,23 @@ class PrometheusApi:
         if not parameters.all("match[]"):
             raise QueryRefused("bad_data", "no match[] parameter provided")
         found = await self._matching(parameters)
-        return _listed([dict(labels) for labels in found], parameters)
+        return await asyncio.to_thread(lambda: _listed([dict(labels) for labels in found], parameters))
 
     async def _labels(self, parameters: Parameters) -> bytes:
         found = await self._matching(parameters)
-        return _listed(sorted({name for labels in found for name, _ in labels}), parameters)
+        return await asyncio.to_thread(
+            lambda: _listed(sorted({name for labels in found for name, _ in labels}), parameters)
+        )
 
     async def _label_values(self, name: str, parameters: Parameters) -> bytes:
         if not name:
             raise QueryRefused("bad_data", 'invalid label name: ""')
         found = await self._matching(parameters)
-        values = {text for labels in found for label, text in labels if label == name}
-        return _listed(sorted(values), parameters)
+
+        def listed() -> bytes:
+            return _listed(sorted({text for labels in found for label, text in labels if label == name}), parameters)
+
+        return await asyncio.to_thread(listed)
 
     async def _matching(self, parameters: Parameters) -> list[Labels]:
         """Every series that any `match[]` selects, sorted; all where there is none."""

@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
+from flashmm_orchestration.api._gate import Busy
 from flashmm_orchestration.api._times import BadTime
 
 
@@ -14,6 +15,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(QueryRefused, _bad_request)
     app.add_exception_handler(NotFound, _not_found)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
@@ -32,6 +34,10 @@ async def _not_found(_: Request, error: Exception) -> Response:
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     return problem(503, "unavailable", str(error), **{"retry-after": "1"})
+
+
+async def _busy(_: Request, error: Exception) -> Response:
+    return problem(503, "busy", str(error), **{"retry-after": "1"})
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

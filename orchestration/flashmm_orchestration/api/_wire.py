@@ -11,20 +11,26 @@ from typing import cast
 import numpy as np
 
 from flashmm_backends.batch import Event, Span, SpanEvent
-from flashmm_backends.ports import Completeness, EventTable, OrderSummary, OrderTrace
+from flashmm_backends.ports import Completeness, EventTable, OrderSummary, OrderTrace, Window
 
 JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequence["JsonValue"]
 Json = dict[str, JsonValue]
 
 
-def event_table(table: EventTable, *, rows: bool) -> Json:
-    """Columns as lists; decimals as strings, ids as hex. rows: False for the completeness alone."""
+def event_table(table: EventTable, *, rows: int) -> Json:
+    """The first so many rows, columns as lists; decimals as strings, ids as hex."""
+    columns: Json = {name: plain(column[:rows].tolist()) for name, column in table.columns.items()}
+    return {**completeness_alone(table.kind, table.window, table.completeness), "columns": columns}
+
+
+def completeness_alone(kind: str, window: Window, value: Completeness) -> Json:
+    """The same without rows."""
     return {
-        "kind": table.kind,
-        "start_ns": table.window.start_ns,
-        "end_ns": table.window.end_ns,
-        "completeness": completeness(table.completeness),
-        "columns": {name: plain(column.tolist()) for name, column in table.columns.items()} if rows else {},
+        "kind": kind,
+        "start_ns": window.start_ns,
+        "end_ns": window.end_ns,
+        "completeness": completeness(value),
+        "columns": {},
     }
 
 

@@ -3,16 +3,17 @@
 from typing import Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from flashmm_orchestration.api._errors import problem
+from flashmm_orchestration.api._gate import Busy, Gate
 from flashmm_orchestration.stores import PrometheusAnswers
 
 _BODY_BYTES_MAX: Final = 65_536
 """A form with the longest expression, percent-encoded, and room for the rest."""
 
 
-def prometheus_router(api: PrometheusAnswers) -> APIRouter:
+def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
     """The route; its forms are Prometheus's, so the OpenAPI document leaves them out."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
@@ -22,11 +23,22 @@ def prometheus_router(api: PrometheusAnswers) -> APIRouter:
         if body is None:
             return problem(413, "too_large", f"a form may have {_BODY_BYTES_MAX} bytes")
         query = request.scope["query_string"].decode("latin-1")
-        answer = await api.handle(request.method, path, query, body, request.headers.get("content-type", ""))
+        content_type = request.headers.get("content-type", "")
+        try:
+            async with gate.passed():
+                answer = await api.handle(request.method, path, query, body, content_type)
+        except Busy as busy:
+            return _busy(busy)
         return Response(answer.body, answer.status, dict(answer.headers))
 
     del prometheus
     return router
+
+
+def _busy(busy: Busy) -> Response:
+    """In Prometheus's own form."""
+    content = {"status": "error", "errorType": "unavailable", "error": str(busy)}
+    return JSONResponse(content, 503, {"retry-after": "1"})
 
 
 async def _bounded_body(request: Request) -> bytes | None:

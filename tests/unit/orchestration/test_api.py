@@ -12,9 +12,12 @@ from flashmm_backends.batch import Event, Span, SpanEvent, SpanLink
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Unavailable, Window
 from flashmm_orchestration.access import Receive, Scope, Send
 from flashmm_orchestration.api import Parts, build_app
+from flashmm_orchestration.api._gate import Gate, GateLimits
+from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._wire import plain
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
+from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.health import Health, Status
 
 NOW = 1_800_000_000_000_000_000
@@ -71,8 +74,12 @@ def client(traces: OneOrder, health: Health | None = None) -> httpx.AsyncClient:
     registry = CollectorRegistry()
     Counter("seen", "Seen.", registry=registry).inc()
     board = health or Health(lambda: NOW)
+    gate = Gate("rows", GateLimits(4, 4, 30.0), HttpTelemetry(registry))
     parts = Parts(
-        routers=(orders_router(traces, lambda: NOW), probes_router(board, registry, lambda: {"more": 1})),
+        routers=(
+            orders_router(traces, lambda: NOW, gate, PageSize(100, 1000)),
+            probes_router(board, registry, lambda: {"more": 1}),
+        ),
         socket=nothing,
         page=nothing,
     )
@@ -86,7 +93,7 @@ async def test_the_list_of_orders_covers_the_last_quarter_hour_by_default() -> N
     async with client(traces) as http:
         answer = await http.get("/api/orders", params={"symbol": "BTCUSDT", "limit": 7})
     assert answer.json()["orders"][0]["order_id"] == "o-1"
-    assert traces.asked == [(Window(NOW - 900 * 10**9, NOW), {"symbol": "BTCUSDT"}, 7)]
+    assert traces.asked == [(Window(NOW - 900 * 10**9, NOW), {"symbol": "BTCUSDT"}, 7 + 1)]
 
 
 async def test_one_order_comes_whole() -> None:

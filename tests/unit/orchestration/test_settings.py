@@ -43,6 +43,7 @@ WRONG = (
     ("FLASHMM_LEDGER__READER_THREADS", "0", ("ledger.reader_threads", "greater than or equal to 1", "default: 4")),
     ("FLASHMM_LEDGER__EVENTS_DAYS", "nan", ("ledger.events_days", "less than or equal")),
     ("FLASHMM_LEDGER__SEAL_POINTS", "5000000", ("ledger.seal_points", "must not exceed ledger.unsealed_points_max")),
+    ("FLASHMM_HTTP__ROWS_MAX", "10", ("http.rows_default", "must not exceed http.rows_max")),
     ("FLASHMM_RECEIVER__HTTP_BIND", "127.0.0.1:8080", ("http.port = 8080", "are the same port")),
     ("FLASHMM_RECEIVER__HTTP_BIND", "0.0.0.0:4318", ("receiver.http_bind", "nothing guards it")),
     ("FLASHMM_RECEIVER__GRPC_BIND", "here", ("receiver.grpc_bind", "is not host:port")),

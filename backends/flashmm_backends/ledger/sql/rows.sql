@@ -13,6 +13,10 @@ SELECT run, kind, max(high_water) FROM {table} WHERE kind IS NOT NULL AND high_w
 -- Events of a kind in a window, in order of time.
 SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER BY time_ns, run, seq;
 
+-- name: events_page
+-- The first of those.
+SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER BY time_ns, run, seq LIMIT ?;
+
 -- name: count_events
 -- How many events of a kind arrived in a window.
 SELECT count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ?;
