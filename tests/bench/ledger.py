@@ -88,7 +88,7 @@ async def append_costs(fleet: Fleet) -> None:
     for size in (100, 1_000, 10_000, 50_000):
         async with opened(LedgerSettings(maintenance_interval_s=3_600.0)) as (ledger, _):
             await ledger.append(fleet.describe())
-            await ledger.completeness("flashmm.fill", Window(0, 1))
+            await ledger.maintain()
             n = min(200, 2_000_000 // size)
             batches = [fleet.tick(i * INTERVAL_MS, slice(0, size)) for i in range(n)]
             begun, waits = time.process_time(), []

@@ -1,7 +1,7 @@
 """From the journal into tables: one thread writes to DuckDB, in a few large transactions.
 
 A row is durable before it comes here. An INSERT of one commit's events costs DuckDB milliseconds of CPU whatever
-their number, so they are put in once a second, or at once when somebody reads.
+their number, so they are put in once a second; readers see them beside the tables until then.
 """
 
 import logging
@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 import duckdb
@@ -31,28 +31,13 @@ from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._staging import RESOURCES, SERIES
 from flashmm_backends.ledger._tables import RESOURCE_COLUMNS, ROW_TABLES, SERIES_COLUMNS, Column
 from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.ledger._waiting import RowsByTable, Waiting, WaitingRows, rows_by_table
 from flashmm_backends.ports import Unavailable
 
 _log = logging.getLogger("flashmm.ledger")
 _T = TypeVar("_T")
 
 _RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Rows by table, and the number of the last journal record that they come from."""
-
-    number: int
-    rows: dict[str, list[Row]]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.rows.values()))
-
-    def add(self, number: int, rows: dict[str, list[Row]]) -> None:
-        self.number = number
-        for table, each in rows.items():
-            self.rows.setdefault(table, []).extend(each)
 
 
 class Applier:
@@ -71,8 +56,8 @@ class Applier:
         self._catalog = catalog
         self._metrics = metrics
         self._clock = clock
-        self._pending = _Pending(0, {})
-        self._applied = 0
+        self._waiting = WaitingRows()
+        self._applied = self._last = 0
         self._hurry = False
         self._failure: Unavailable | None = None
         self._jobs: deque[tuple[Callable[[Connection], object], Future[object]]] = deque()
@@ -83,7 +68,12 @@ class Applier:
     @property
     def pending_rows(self) -> int:
         """Rows that are in the journal only."""
-        return len(self._pending)
+        return len(self._waiting)
+
+    @property
+    def waiting(self) -> Waiting:
+        """Those rows. A reader takes them before its snapshot, which says up to where it holds them itself."""
+        return self._waiting.entries
 
     def start(self) -> None:
         """Begin to apply."""
@@ -97,17 +87,17 @@ class Applier:
         if self._thread.is_alive():
             self._thread.join()
 
-    def add(self, number: int, rows: dict[str, list[Row]]) -> None:
+    def add(self, number: int, rows: RowsByTable) -> None:
         """Take the rows of a durable journal record."""
         if not rows:
             return
-        with self._wake:
-            self._pending.add(number, rows)
+        self._waiting.add(number, rows)
+        self._last = number
 
     def flush(self) -> None:
         """Return once everything added so far is in tables. Raises Unavailable."""
         with self._wake:
-            target = self._pending.number
+            target = self._last
             if self._applied >= target:
                 return
             self._hurry, self._failure = True, None
@@ -135,14 +125,13 @@ class Applier:
     def _step(self) -> bool:
         with self._wake:
             self._wake.wait_for(self._is_called, self._settings.apply_interval_s)
-            jobs, pending = list(self._jobs), self._pending
+            jobs, waiting = list(self._jobs), self._waiting.entries
             self._jobs.clear()
-            self._pending = _Pending(pending.number, {})
             self._hurry = False
             stopping = self._stopping
         for job, future in jobs:
             self._do(job, future)
-        healthy = not pending.rows or self._apply(pending)
+        healthy = not waiting or self._apply(waiting[-1].number, rows_by_table(waiting))
         if not healthy and not stopping:
             self._rest()
         return not stopping
@@ -161,39 +150,36 @@ class Applier:
         except Exception as error:  # noqa: BLE001
             future.set_exception(error)
 
-    def _apply(self, pending: _Pending) -> bool:
+    def _apply(self, number: int, rows: RowsByTable) -> bool:
         begun = time.monotonic()
         try:
-            self._insert(pending)
+            self._insert(number, rows)
         except (duckdb.Error, OSError) as error:
-            self._put_back(pending, error)
+            self._fail(error)
             return False
+        self._waiting.drop(number)
         with self._wake:
-            self._applied, self._failure = pending.number, None
+            self._applied, self._failure = number, None
             self._wake.notify_all()
         self._metrics.apply_seconds.inc(time.monotonic() - begun)
         return True
 
-    def _put_back(self, pending: _Pending, error: duckdb.Error | OSError) -> None:
+    def _fail(self, error: duckdb.Error | OSError) -> None:
         self._metrics.failures.labels("apply").inc()
         _log.error("rows stay in the journal until DuckDB takes them: %s", error)
         self._database.heal(error)
         with self._wake:
-            later = self._pending
-            self._pending = pending
-            if later.rows:
-                pending.add(later.number, later.rows)
             self._failure = unavailable(error)
             self._wake.notify_all()
 
-    def _insert(self, pending: _Pending) -> None:
-        tables = {name: self._target(name) for name in pending.rows if name in ROW_TABLES}
+    def _insert(self, number: int, rows: RowsByTable) -> None:
+        tables = {name: self._target(name) for name in rows if name in ROW_TABLES}
         try:
-            grown = self._database.transact(lambda connection: self._write(connection, pending, tables))
+            grown = self._database.transact(lambda connection: self._write(connection, number, rows, tables))
         except duckdb.DataError:
-            self._quarantine(pending)
-            grown = self._database.transact(lambda connection: self._write(connection, pending, tables))
-        self._catalog.change_tables(grown)
+            self._quarantine(rows)
+            grown = self._database.transact(lambda connection: self._write(connection, number, rows, tables))
+        self._catalog.change_tables(grown, applied=number)
 
     def _target(self, kind: str) -> RecentTable:
         tables = self._catalog.snapshot.tables.get(kind, ())
@@ -207,15 +193,15 @@ class Applier:
         return table.rows >= self._settings.row_seal_rows or age_s >= self._settings.row_seal_age_s
 
     def _write(
-        self, connection: Connection, pending: _Pending, tables: Mapping[str, RecentTable]
+        self, connection: Connection, number: int, rows: RowsByTable, tables: Mapping[str, RecentTable]
     ) -> list[RecentTable]:
         grown: list[RecentTable] = []
-        for name, rows in pending.rows.items():
+        for name, each in rows.items():
             if name in tables:
-                grown.append(self._write_recent(connection, tables[name], rows))
-            elif rows:
-                insert_rows(connection, name, _FIXED[name], rows)
-        connection.execute(queries("store")["set_applied"], [pending.number])
+                grown.append(self._write_recent(connection, tables[name], each))
+            elif each:
+                insert_rows(connection, name, _FIXED[name], each)
+        connection.execute(queries("store")["set_applied"], [number])
         return grown
 
     def _write_recent(self, connection: Connection, table: RecentTable, rows: Sequence[Row]) -> RecentTable:
@@ -226,13 +212,13 @@ class Applier:
             insert_rows(connection, table.name, spec.columns, rows)
         return replace(table, rows=table.rows + len(rows))
 
-    def _quarantine(self, pending: _Pending) -> None:
+    def _quarantine(self, rows: RowsByTable) -> None:
         """Take out rows that no table would ever take, and keep them in a file for a person to look at."""
-        for name, rows in pending.rows.items():
+        for name, each in rows.items():
             columns = _FIXED[name] if name in _FIXED else ROW_TABLES[name].columns
-            bad = list(_unfit(self._database.connection, columns, rows))
+            bad = list(_unfit(self._database.connection, columns, each))
             if bad:
-                pending.rows[name] = [row for row in rows if row not in bad]
+                rows[name] = [row for row in each if row not in bad]
                 self._metrics.quarantined.inc(len(bad))
                 _log.error("%d rows of %s do not fit their table: see quarantine.jsonl", len(bad), name)
                 with (self._catalog.directory / "quarantine.jsonl").open("ab") as file:

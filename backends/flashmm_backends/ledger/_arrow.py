@@ -6,7 +6,7 @@ pyarrow takes 25 MB, so it is imported when the first stream is written or read.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.ledger._completeness import completeness
-from flashmm_backends.ledger._events import column_of, event_table_of, events_sql, objects
+from flashmm_backends.ledger._events import column_of, event_table_of, events_query, objects
 from flashmm_backends.ledger._reading import View
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import EVENT_TABLES
-from flashmm_backends.ports import Completeness, EventTable, Window
+from flashmm_backends.ports import Completeness, EventTable, Page, Window
 
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 
@@ -42,10 +42,9 @@ def write_events(view: View, streams: Streams, request: Request) -> Iterator[byt
     pa = _pyarrow()
     table = event_table_of(request.kind)
     names = [quoted(column.name) for column in table.columns]
-    sql, parameters = events_sql(view, table, request.window, request.where, names)
     known = completeness(view, streams, request.kind, request.window)
-    sql = sql if request.rows else f"{sql} LIMIT 0"
-    reader = _reader(view, sql, parameters)
+    query = events_query(table, request.window, request.where, names, None if request.rows else Page(0))
+    reader: Any = view.arrow_reader(query, _BATCH_ROWS)
     sink = io.BytesIO()
     schema = reader.schema.with_metadata(_metadata(request, known))
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -58,10 +57,6 @@ def write_events(view: View, streams: Streams, request: Request) -> Iterator[byt
 
 def _pyarrow() -> Any:  # noqa: ANN401 - it ships no types
     return import_module("pyarrow")
-
-
-def _reader(view: View, sql: str, parameters: Sequence[object]) -> Any:  # noqa: ANN401 - pyarrow's
-    return view.connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS)
 
 
 def _metadata(request: Request, known: Completeness) -> dict[str | bytes, str | bytes]:

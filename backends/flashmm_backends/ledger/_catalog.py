@@ -59,9 +59,13 @@ class RecentTable:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that can be read at one moment. Files are in order of arrival, tables oldest first."""
+    """Everything that can be read at one moment. Files are in order of arrival, tables oldest first.
+
+    applied: the last journal record whose rows are in the tables; a table's later rows are not part of this.
+    """
 
     version: int = 0
+    applied: int = 0
     files: Mapping[str, tuple[SealedFile, ...]] = field(default_factory=dict[str, tuple[SealedFile, ...]])
     tables: Mapping[str, tuple[RecentTable, ...]] = field(default_factory=dict[str, tuple[RecentTable, ...]])
 
@@ -93,7 +97,7 @@ class Catalog:
         tables = [_recent(connection, name, now_ns) for name in names]
         used = [file.id for file in files] + [table.generation for table in tables if table]
         self._next_id = max(used, default=0) + 1
-        self.snapshot = Snapshot(0, _by_kind(sound), _tables_by_kind([table for table in tables if table]))
+        self.snapshot = Snapshot(0, 0, _by_kind(sound), _tables_by_kind([table for table in tables if table]))
         self._unlink_orphans({file.path for file in files})
 
     def _unlink_orphans(self, known: set[str]) -> None:
@@ -147,15 +151,22 @@ class Catalog:
             self._doomed += [(version, self.path(file)) for file in removed]
         self._unlink_unpinned()
 
-    def change_tables(self, tables: Sequence[RecentTable], dropped: Sequence[RecentTable] = ()) -> None:
-        """Publish committed tables of recent rows: new ones, or old ones with new counts."""
+    def change_tables(
+        self, tables: Sequence[RecentTable], dropped: Sequence[RecentTable] = (), *, applied: int = 0
+    ) -> None:
+        """Publish committed tables of recent rows: new ones, or old ones with new counts; and how far they go."""
         with self._lock:
             now = {table.name: table for each in self.snapshot.tables.values() for table in each}
             now |= {table.name: table for table in tables}
             for table in dropped:
                 now.pop(table.name, None)
             version = self.snapshot.version + 1
-            self.snapshot = replace(self.snapshot, version=version, tables=_tables_by_kind(list(now.values())))
+            self.snapshot = replace(
+                self.snapshot,
+                version=version,
+                applied=max(applied, self.snapshot.applied),
+                tables=_tables_by_kind(list(now.values())),
+            )
 
 
 def record_files(connection: Connection, added: Sequence[SealedFile], removed: Sequence[SealedFile] = ()) -> None:

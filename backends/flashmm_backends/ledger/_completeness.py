@@ -13,8 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flashmm_backends.ledger._reading import View
-from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._reading import Query, View
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import EVENT_TABLES
 from flashmm_backends.ports import Completeness, Window
@@ -87,17 +86,23 @@ def begin_of(run: str) -> int:
     return (parsed.int >> 80) * 1_000_000 if parsed.version == 7 else 0
 
 
-def completeness(view: View, streams: Streams, kind: str, window: Window) -> Completeness:
-    """Received and expected of all streams of a kind."""
-    table = EVENT_TABLES[kind]
-    sql = queries("rows")["count_events"].format(source=view.source(table, (window.start_ns, window.end_ns)))
-    ((received,),) = view.connection.execute(sql, [window.start_ns, window.end_ns]).fetchall()
+def completeness(
+    view: View, streams: Streams, kind: str, window: Window, received: int | None = None
+) -> Completeness:
+    """Received and expected of all streams of a kind. received: where it is known already."""
+    received = _count(view, kind, window) if received is None else received
     gaps = streams.missing(kind)
     if not gaps:
         return Completeness(received, received)
     anchors = _anchors(view, kind, gaps)
     missing = sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
     return Completeness(received, received + missing)
+
+
+def _count(view: View, kind: str, window: Window) -> int:
+    span = (window.start_ns, window.end_ns)
+    ((count,),) = view.run(Query("count_events", EVENT_TABLES[kind], span, span, only=("time_ns",))).fetchall()
+    return count
 
 
 def _anchors(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
@@ -109,23 +114,20 @@ def _anchors(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mappin
 
 def _event_times(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Mapping[int, int]]:
     beside = [(run, seq) for run, each in gaps.items() for a, b in each for seq in (a - 1, b + 1)]
-    sql = queries("rows")["event_times"].format(source=view.source(EVENT_TABLES[kind]))
     found: dict[str, dict[int, int]] = {}
-    for run, seq, time_ns in view.connection.execute(
-        sql, [[run for run, _ in beside], [seq for _, seq in beside]]
-    ).fetchall():
+    parameters = [[run for run, _ in beside], [seq for _, seq in beside]]
+    executed = view.run(Query("event_times", EVENT_TABLES[kind], parameters, only=("run", "seq", "time_ns")))
+    for run, seq, time_ns in executed.fetchall():
         found.setdefault(run, {})[seq] = time_ns
     return found
 
 
 def _marks(view: View, kind: str, runs: Sequence[str]) -> Mapping[str, Sequence[tuple[int, int, int]]]:
-    sql = queries("rows")["marks"].format(source=view.source(EVENT_TABLES[kinds.STREAM.name]))
     found: dict[str, list[tuple[int, int, int]]] = {}
-    for run, *mark in view.connection.execute(sql, [kind, runs]).fetchall():
+    for run, *mark in view.run(Query("marks", EVENT_TABLES[kinds.STREAM.name], [kind, runs])).fetchall():
         found.setdefault(run, []).append((mark[0], mark[1], mark[2]))
     return found
 
 
 def _openings(view: View, runs: Sequence[str]) -> Mapping[str, int]:
-    sql = queries("rows")["openings"].format(source=view.source(EVENT_TABLES[kinds.STREAM.name]))
-    return dict(view.connection.execute(sql, [runs]).fetchall())
+    return dict(view.run(Query("openings", EVENT_TABLES[kinds.STREAM.name], [runs])).fetchall())

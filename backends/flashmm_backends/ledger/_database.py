@@ -18,6 +18,7 @@ from flashmm_backends.ports import BackendError, Unavailable
 _T = TypeVar("_T")
 Connection = duckdb.DuckDBPyConnection
 Arrays = Mapping[str, npt.NDArray[Any]]
+NO_ARRAYS: Arrays = {}
 
 
 class SchemaTooNew(BackendError):
@@ -125,7 +126,12 @@ def unavailable(error: duckdb.Error | OSError) -> Unavailable:
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> Arrays:
     """The answer by column; a column with NULLs is a masked array."""
-    return cast("Arrays", connection.execute(sql, parameters).fetchnumpy())  # pyright: ignore[reportUnknownMemberType] - DuckDB's stub is partial
+    return fetched(connection.execute(sql, parameters))
+
+
+def fetched(executed: Connection) -> Arrays:
+    """The answer of what was executed, by column; a column with NULLs is a masked array."""
+    return cast("Arrays", executed.fetchnumpy())  # pyright: ignore[reportUnknownMemberType] - DuckDB's stub is partial
 
 
 def create_row_table(connection: Connection, table: RowTable, name: str) -> None:
@@ -137,22 +143,26 @@ def create_row_table(connection: Connection, table: RowTable, name: str) -> None
 def insert_rows(connection: Connection, name: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Append rows, whose cells are in the order of the columns; at least one."""
     names = ", ".join(quoted(column.name) for column in columns)
-    sql = f"INSERT INTO {quoted(name)} ({names}) {_casts(columns)}"
-    run_with(connection, sql, _arrays(columns, rows))
+    sql = f"INSERT INTO {quoted(name)} ({names}) {casts(columns)}"
+    run_with(connection, sql, arrays_of(columns, rows))
 
 
 def check_rows(connection: Connection, columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Raise duckdb.DataError when a cell does not fit its column."""
     if rows:
-        run_with(connection, _casts(columns), _arrays(columns, rows)).fetchall()
+        run_with(connection, casts(columns), arrays_of(columns, rows)).fetchall()
 
 
-def _casts(columns: Sequence[Column]) -> str:
-    casts = ", ".join(f"CAST({quoted(column.name)} AS {column.type.value})" for column in columns)
-    return f"SELECT {casts} FROM incoming"  # noqa: S608 - our own names
+def casts(columns: Sequence[Column]) -> str:
+    """A query for the columns of `incoming` as they are stored."""
+    cells = ", ".join(
+        f"CAST({quoted(column.name)} AS {column.type.value}) AS {quoted(column.name)}" for column in columns
+    )
+    return f"SELECT {cells} FROM incoming"  # noqa: S608 - our own names
 
 
-def _arrays(columns: Sequence[Column], rows: Sequence[Row]) -> Arrays:
+def arrays_of(columns: Sequence[Column], rows: Sequence[Row]) -> Arrays:
+    """Rows by column, as DuckDB takes them; at least one row."""
     cells = zip(*rows, strict=True)
     return {column.name: _array(column.type, values) for column, values in zip(columns, cells, strict=True)}
 
@@ -160,6 +170,18 @@ def _arrays(columns: Sequence[Column], rows: Sequence[Row]) -> Arrays:
 def run_with(connection: Connection, sql: str, incoming: Arrays, parameters: Sequence[object] = ()) -> Connection:  # noqa: ARG001
     """Execute SQL that reads the arrays as a table named `incoming`: DuckDB looks it up in this frame."""
     return connection.execute(sql, parameters)
+
+
+def arrow_reader(
+    connection: Connection,
+    sql: str,
+    incoming: Arrays,  # noqa: ARG001 - DuckDB looks it up in this frame
+    parameters: Sequence[object],
+    batch_rows: int,
+) -> object:
+    """The same, its answer as pyarrow's RecordBatchReader, made piece by piece."""
+    relation = connection.sql(sql, params=list(parameters))
+    return relation.to_arrow_reader(batch_rows)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - DuckDB's stub is partial
 
 
 def _array(type_: ColumnType, values: Sequence[Cell]) -> npt.NDArray[Any]:

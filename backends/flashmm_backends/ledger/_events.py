@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from flashmm_backends.batch import Event, EventValue
 from flashmm_backends.ledger._completeness import completeness
-from flashmm_backends.ledger._database import fetch
-from flashmm_backends.ledger._reading import View
-from flashmm_backends.ledger._sql import queries, quoted
+from flashmm_backends.ledger._database import fetched
+from flashmm_backends.ledger._reading import Query, View
+from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import ENVELOPE, EVENT_TABLES, Column, ColumnType, RowTable
 from flashmm_backends.ports import EventTable, Page, QueryRefused, Window
@@ -41,38 +41,33 @@ def read_events(
     page: which part of them, None for all. The completeness is the whole window's in any case.
     """
     table = event_table_of(kind)
-    columns = [_text_of(column) for column in table.columns]
-    if page is None:
-        sql, parameters = events_sql(view, table, window, where, columns)
-    else:
-        sql, parameters = _page_sql(view, table, window, where, columns, page)
-    found = fetch(view.connection, sql, parameters)
-    values = {column.name: column_of(column, found[column.name]) for column in table.columns}
-    return EventTable(kind, window, values, completeness(view, streams, kind, window))
+    found = fetched(
+        view.run(events_query(table, window, where, [_text_of(column) for column in table.columns], page))
+    )
+    columns = {column.name: column_of(column, found[column.name]) for column in table.columns}
+    whole = page is None and not where
+    received = len(columns["time_ns"]) if whole else None
+    return EventTable(kind, window, columns, completeness(view, streams, kind, window, received))
 
 
-def events_sql(
-    view: View, table: RowTable, window: Window, where: Mapping[str, str] | None, columns: Sequence[str]
-) -> tuple[str, list[object]]:
-    """The query for events of a window and its parameters. Raises QueryRefused for an unknown column."""
+def events_query(
+    table: RowTable,
+    window: Window,
+    where: Mapping[str, str] | None,
+    columns: Sequence[str],
+    page: Page | None = None,
+) -> Query:
+    """The query for events of a window, or a page of them. Raises QueryRefused for an unknown column."""
     conditions, values = where_sql(table, where)
-    source = view.source(table, (window.start_ns, window.end_ns))
-    sql = queries("rows")["events"].format(columns=", ".join(columns), source=source, where=conditions)
-    return sql, [window.start_ns, window.end_ns, *values]
-
-
-def _page_sql(
-    view: View, table: RowTable, window: Window, where: Mapping[str, str] | None, columns: Sequence[str], page: Page
-) -> tuple[str, list[object]]:
-    conditions, values = where_sql(table, where)
-    after = page.after
-    start_ns = window.start_ns if after is None else max(window.start_ns, after.time_ns)
-    if after is not None:
+    start_ns = window.start_ns
+    if page is not None and (after := page.after):
+        start_ns = max(start_ns, after.time_ns)
         conditions += " AND (time_ns, run, seq) > (?, ?, ?)"
         values = [*values, after.time_ns, after.run, after.seq]
-    source = view.source(table, (start_ns, window.end_ns))
-    sql = queries("rows")["events_page"].format(columns=", ".join(columns), source=source, where=conditions)
-    return sql, [start_ns, window.end_ns, *values, page.limit]
+    span, parts = (start_ns, window.end_ns), {"columns": ", ".join(columns), "where": conditions}
+    if page is None:
+        return Query("events", table, [*span, *values], span, parts=parts)
+    return Query("events_page", table, [*span, *values, page.limit], span, parts=parts)
 
 
 def where_sql(table: RowTable, where: Mapping[str, str] | None) -> tuple[str, list[str]]:
@@ -122,8 +117,7 @@ def read_order_events(view: View, kind: str, order_id: str) -> list[Event]:
     """Events of one order, in order of time."""
     table = event_table_of(kind)
     columns = ", ".join(_text_of(column) for column in table.columns)
-    sql = queries("rows")["order_events"].format(columns=columns, source=view.source(table))
-    rows = view.connection.execute(sql, [order_id]).fetchall()
+    rows = view.run(Query("order_events", table, [order_id], parts={"columns": columns})).fetchall()
     return [_event(kind, table, row) for row in rows]
 
 

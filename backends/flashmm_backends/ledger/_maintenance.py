@@ -88,7 +88,8 @@ class Maintenance:
             self.database.heal(error)
 
     def step(self) -> None:
-        """Do all that is due, on this thread. Raises what fails."""
+        """Put waiting rows into their tables and do all that is due, on this thread. Raises what fails."""
+        self.applier.flush()
         for work in self._work().values():
             with self._busy:
                 work()

@@ -1,21 +1,51 @@
 """Reads of rows on the ledger's own threads: everything acknowledged is seen, nothing torn."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import duckdb
 
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import Catalog, Snapshot
-from flashmm_backends.ledger._database import Connection, Database, unavailable
+from flashmm_backends.ledger._database import (
+    NO_ARRAYS,
+    Arrays,
+    Connection,
+    Database,
+    arrays_of,
+    arrow_reader,
+    run_with,
+    unavailable,
+)
+from flashmm_backends.ledger._rows import Row
 from flashmm_backends.ledger._rows_source import EVER, relation
+from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._tables import RowTable
+from flashmm_backends.ledger._waiting import Waiting, rows_after
 
 _T = TypeVar("_T")
 _ATTEMPTS = 5
+_WAITING_ROWS_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement of `rows.sql` over the rows of a table.
+
+    span: of the table's time, inclusive: no other rows matter. only: the columns that it uses, where those are few.
+    parts: what else its text leaves open.
+    """
+
+    name: str
+    table: RowTable
+    parameters: Sequence[object]
+    span: tuple[int, int] = EVER
+    only: Collection[str] = ()
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +55,36 @@ class View:
     connection: Connection
     catalog: Catalog
     snapshot: Snapshot
+    waiting: Waiting
 
-    def source(self, table: RowTable, span: tuple[int, int] = EVER) -> str:
-        """The rows of a table as a subquery."""
-        return relation(self.catalog, self.snapshot, table, span)
+    def run(self, query: Query) -> Connection:
+        """Execute the query; what it found is to be fetched from the result."""
+        sql, incoming = self._bound(query)
+        return run_with(self.connection, sql, incoming, query.parameters)
+
+    def arrow_reader(self, query: Query, batch_rows: int) -> object:
+        """The answer as pyarrow's RecordBatchReader, piece by piece."""
+        sql, incoming = self._bound(query)
+        return arrow_reader(self.connection, sql, incoming, query.parameters, batch_rows)
+
+    def _bound(self, query: Query) -> tuple[str, Arrays]:
+        table = query.table
+        at = [i for i, column in enumerate(table.columns) if not query.only or column.name in query.only]
+        columns = [table.columns[i] for i in at]
+        rows = [[row[i] for i in at] for row in self._waiting_rows(table, query.span)]
+        source = relation(self.catalog, self.snapshot, table, query.span, columns, waiting=bool(rows))
+        sql = queries("rows")[query.name].format(source=source, **query.parts)
+        return sql, arrays_of(columns, rows) if rows else NO_ARRAYS
+
+    def _waiting_rows(self, table: RowTable, span: tuple[int, int]) -> list[Row]:
+        time = [column.name for column in table.columns].index(table.time_column)
+        rows = rows_after(self.waiting, self.snapshot.applied, table.name)
+        return [row for row in rows if span[0] <= cast("int", row[time]) <= span[1]]
 
 
 @dataclass(slots=True)
 class Reading:
-    """Runs reads: puts waiting rows into their tables first, pins files, tries again when a table was sealed."""
+    """Runs reads: pins files, adds the rows that are in no table yet, tries again when a table was sealed."""
 
     applier: Applier
     catalog: Catalog
@@ -46,18 +97,31 @@ class Reading:
 
     def read_here(self, work: Callable[[View], _T]) -> _T:
         """The same on this thread."""
-        self.applier.flush()
+        self._relieve()
         for attempt in range(_ATTEMPTS):
-            with self.catalog.reading() as snapshot:
+            with self._view(self.database.reader()) as view:
                 try:
-                    return work(View(self.database.reader(), self.catalog, snapshot))
-                except duckdb.CatalogException as error:
-                    # The table was sealed between the snapshot and the query.
+                    return work(view)
+                except (duckdb.CatalogException, duckdb.DataError) as error:
+                    # A table was sealed between the snapshot and the query; or a row waits that no table will take.
                     if attempt == _ATTEMPTS - 1:
                         raise unavailable(error) from error
+                    if isinstance(error, duckdb.DataError):
+                        self.applier.flush()
                 except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def _view(self, connection: Connection) -> Generator[View]:
+        # What waits before the snapshot: what leaves the one in between is in the other then.
+        waiting = self.applier.waiting
+        with self.catalog.reading() as snapshot:
+            yield View(connection, self.catalog, snapshot, waiting)
+
+    def _relieve(self) -> None:
+        if self.applier.pending_rows > _WAITING_ROWS_MAX:
+            self.applier.flush()
 
     async def stream(self, make: Callable[[View], Iterator[bytes]]) -> AsyncGenerator[bytes]:
         """Pieces of a long answer, each made on one of the ledger's threads; files stay while it lasts.
@@ -65,9 +129,9 @@ class Reading:
         Raises Unavailable, and before the first piece what `make` raises.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.threads, self.applier.flush)
-        with self.catalog.reading() as snapshot, self.database.connection.cursor() as cursor:
-            pieces = make(View(cursor, self.catalog, snapshot))
+        await loop.run_in_executor(self.threads, self._relieve)
+        with self.database.connection.cursor() as cursor, self._view(cursor) as view:
+            pieces = make(view)
             try:
                 while (piece := await loop.run_in_executor(self.threads, next, pieces, None)) is not None:
                     yield piece

@@ -6,10 +6,9 @@ from typing import Final
 from flashmm_backends.batch import Exemplar, LogRecord, Span
 from flashmm_backends.ledger._events import read_order_events, where_sql
 from flashmm_backends.ledger._labels import SeriesIndex
-from flashmm_backends.ledger._reading import View
+from flashmm_backends.ledger._reading import Query, View
 from flashmm_backends.ledger._rows import exemplar_of, log_of, span_of
 from flashmm_backends.ledger._rows_source import column_list
-from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._tables import EXEMPLARS, LOGS, SPANS
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
 from flashmm_backends.promql.source import ExemplarSeries, Matcher
@@ -30,14 +29,13 @@ def read_trace(view: View, trace_id: bytes) -> Sequence[Span]:
 def _spans(view: View, traces: Sequence[str]) -> list[Span]:
     if not traces:
         return []
-    sql = queries("rows")["trace"].format(columns=_SPAN_COLUMNS, source=view.source(SPANS))
-    return [span_of(row) for row in view.connection.execute(sql, [traces]).fetchall()]
+    query = Query("trace", SPANS, [traces], parts={"columns": _SPAN_COLUMNS})
+    return [span_of(row) for row in view.run(query).fetchall()]
 
 
 def read_order(view: View, order_id: str) -> OrderTrace:
     """All that is known of an order. Raises NotFound."""
-    sql = queries("rows")["order_traces"].format(source=view.source(SPANS))
-    traces: dict[str, bool] = dict(view.connection.execute(sql, [order_id]).fetchall())
+    traces: dict[str, bool] = dict(view.run(Query("order_traces", SPANS, [order_id])).fetchall())
     placement = _spans(view, [trace for trace, placed in traces.items() if placed])
     later = _spans(view, [trace for trace, placed in traces.items() if not placed])
     events = [
@@ -51,9 +49,9 @@ def read_order(view: View, order_id: str) -> OrderTrace:
 def read_orders(view: View, window: Window, where: Mapping[str, str] | None, limit: int) -> Sequence[OrderSummary]:
     """Placements that began in the window, the latest first."""
     conditions, values = where_sql(SPANS, where)
-    source = view.source(SPANS, (window.start_ns, window.end_ns))
-    sql = queries("rows")["orders"].format(source=source, where=conditions)
-    rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
+    span = (window.start_ns, window.end_ns)
+    query = Query("orders", SPANS, [*span, *values, limit], span, parts={"where": conditions})
+    rows = view.run(query).fetchall()
     return [OrderSummary(row[0], bytes.fromhex(row[1]), *row[2:]) for row in rows]
 
 
@@ -69,9 +67,9 @@ def read_logs(view: View, window: Window, where: Mapping[str, str] | None, limit
         conditions, values = f"{conditions} AND severity >= TRY_CAST(? AS BIGINT)", [*values, severity]
     if text is not None:
         conditions, values = f"{conditions} AND contains(lower(body), lower(?))", [*values, text]
-    source = view.source(LOGS, (window.start_ns, window.end_ns))
-    sql = queries("rows")["logs"].format(columns=_LOG_COLUMNS, source=source, where=conditions)
-    rows = view.connection.execute(sql, [window.start_ns, window.end_ns, *values, limit]).fetchall()
+    span = (window.start_ns, window.end_ns)
+    parts = {"columns": _LOG_COLUMNS, "where": conditions}
+    rows = view.run(Query("logs", LOGS, [*span, *values, limit], span, parts=parts)).fetchall()
     return [log_of(row) for row in rows]
 
 
@@ -80,9 +78,9 @@ def read_exemplars(
 ) -> Sequence[ExemplarSeries]:
     """Exemplars of matching series in a span of time, both ends included; sorted by labels."""
     ids: list[int] = index.match(matchers).tolist()
-    sql = queries("rows")["exemplars"].format(source=view.source(EXEMPLARS, (start_ms, end_ms)))
+    executed = view.run(Query("exemplars", EXEMPLARS, [ids, start_ms, end_ms], (start_ms, end_ms)))
     found: dict[int, list[Exemplar]] = {}
-    for number, *row in view.connection.execute(sql, [ids, start_ms, end_ms]).fetchall():
+    for number, *row in executed.fetchall():
         found.setdefault(number, []).append(exemplar_of(index.hash(number), row))
     series = [ExemplarSeries(index.labels(number), each) for number, each in found.items()]
     return sorted(series, key=lambda each: each.labels)

@@ -115,7 +115,7 @@ async def test_a_field_added_to_a_kind_is_null_before(tmp_path: Path) -> None:
     """Rows stored before a field existed are read together with rows that have it."""
     async with opened(tmp_path) as ledger:
         await ledger.append(events(transfer(1, 1)))
-        await ledger.completeness("flashmm.transfer", EVER)
+        await ledger.maintain()
     with duckdb.connect(tmp_path / "ledger.duckdb") as database:
         ((table,),) = database.execute(
             "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'event_transfer_%'"
@@ -213,7 +213,7 @@ async def test_a_full_disk_refuses_and_recovers(small_disk: Path) -> None:
     async with opened(directory, settings) as ledger:
         for number in range(1, 20):
             await ledger.append(batch_of(number, 1))
-        await ledger.completeness("flashmm.transfer", EVER)
+        await ledger.maintain()
         ballast = fill(small_disk)
         stored = 19
         with pytest.raises(Unavailable):

@@ -115,7 +115,7 @@ async def test_redelivery_has_no_effect(open_ledger: Opener, clock: Clock) -> No
         assert await ledger.stream_seqs() == {(RUN, KIND): [(1, 3)]}
         clock.forward(86_401)
         await ledger.append(events(transfer(4, START_NS)))
-        await ledger.completeness(KIND, EVER)
+        await ledger.maintain()
         await ledger.maintain()
     async with open_ledger() as ledger:
         await ledger.append(events(*(transfer(i, START_NS) for i in range(1, 6))))
@@ -128,10 +128,10 @@ async def test_recent_and_sealed_events_are_one_table(open_ledger: Opener, clock
     """Rows from files and tables are read together, in order of time."""
     async with open_ledger() as ledger:
         await ledger.append(events(transfer(1, START_NS + 5, amount=Decimal("1.1")), transfer(2, START_NS + 7)))
-        await ledger.completeness(KIND, EVER)
+        await ledger.maintain()
         clock.forward(86_401)
         await ledger.append(events(transfer(3, START_NS + 6)))
-        await ledger.completeness(KIND, EVER)
+        await ledger.maintain()
         await ledger.maintain()
         table = await ledger.events(KIND, EVER)
         assert table.columns["seq"].tolist() == [1, 3, 2]

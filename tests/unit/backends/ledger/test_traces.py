@@ -49,7 +49,7 @@ async def test_an_order_joins_placement_and_later_life(open_ledger: Opener, cloc
     async with open_ledger() as ledger:
         await ledger.append(spans(*placement(1, "o-1", START_NS), *placement(3, "o-3", START_NS)))
         await ledger.append(events(event("flashmm.order", 1, START_NS + 1, state)))
-        await ledger.completeness("flashmm.fill", EVER)
+        await ledger.maintain()
         clock.forward(86_401)
     async with open_ledger() as ledger:
         await ledger.append(spans(span(2, 1, "cancel", START_NS + 99, **ORDER)))
