@@ -3,8 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Generator
-from functools import partial
+from collections.abc import Generator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -17,13 +16,9 @@ from tests.integration.stack.telemetry import Sender, event, gauge, key_values, 
 from tests.parts import Server, running_prometheus, running_tempo
 from tests.product import Product, running_product
 
-from flashmm_backends.lgtm import EndpointSettings, tempo_traces
-from flashmm_backends.ports import NotFound, OrderSummary, Window
 from flashmm_instrumentation.semconv import attributes as names
 
 pytestmark = pytest.mark.real
-VISIBLE_S = 45.0
-"""Tempo's cut-off and its blocks, with room."""
 
 
 def get(url: str, **parameters: str) -> dict[str, object]:
@@ -56,13 +51,6 @@ def placement(order_id: str, trace_id: bytes, symbol: str = "BTCUSDT") -> tuple[
     root.attributes.extend(key_values(told))
     ack.span_id, ack.parent_span_id = secrets.token_bytes(8), root.span_id
     return root, ack
-
-
-def later(order_id: str) -> Span:
-    """What happened to an order afterwards: a trace of its own."""
-    cancel = span("cancel", secrets.token_bytes(16))
-    cancel.attributes.extend(key_values({names.ORDER_ID: order_id}))
-    return cancel
 
 
 def send(port: int, *requests: object) -> None:
@@ -123,44 +111,3 @@ def test_settings_that_choose_nothing_are_named(tmp_path: Path) -> None:
     chosen = running_product(tmp_path / "data", FLASHMM_METRICS__KIND="prometheus")
     with pytest.raises(RuntimeError, match="ended"), chosen:
         pass
-
-
-async def test_orders_in_a_real_tempo(tempo: Server) -> None:
-    """The port's promises without any event: trace, order joined with its later trace, list by attributes."""
-    trace_id = b"\x00\x00" + secrets.token_bytes(14)
-    # Told apart by their names: Tempo may have others.
-    symbol, first, second = (secrets.token_hex(4) for _ in range(3))
-    chosen = {"symbol": symbol}
-    begin_ns = time.time_ns() - 10**9
-    send(
-        tempo.ports["otlp"],
-        traces(*placement(first, trace_id, symbol)),
-        traces(*placement(second, secrets.token_bytes(16), symbol)),
-    )
-    send(tempo.ports["otlp"], traces(later(first)))
-    async with tempo_traces(EndpointSettings(url=tempo.base_url)) as store:
-        assert [each.name for each in await store.trace(trace_id)] == ["order", "ack"]
-        with pytest.raises(NotFound):
-            await store.trace(secrets.token_bytes(16))
-        window = Window(begin_ns, time.time_ns() + 10**9)
-        orders = await _until(partial(store.orders, where=chosen), window, lambda found: len(found) == 2)
-        assert [each.symbol for each in orders] == [symbol, symbol]
-        assert {each.order_id for each in orders} == {first, second}
-        assert trace_id in {each.trace_id for each in orders}
-        assert await store.orders(window, {**chosen, "side": "sell"}) == []
-        assert await store.orders(Window(begin_ns - 10**12, begin_ns), chosen) == []
-        order = await store.order(first)
-        assert [each.name for each in order.placement] == ["order", "ack"]
-        assert [each.name for each in order.later] == ["cancel"]
-        with pytest.raises(NotFound):
-            await store.order('o-"9')
-
-
-async def _until(
-    ask: Callable[..., object], window: Window, enough: Callable[[list[OrderSummary]], bool]
-) -> list[OrderSummary]:
-    """The orders of a window, once there are enough. Tempo's search lags by its cut-off."""
-    begin = time.monotonic()
-    while not enough(found := list(await ask(window))):  # type: ignore[misc]
-        assert time.monotonic() - begin < VISIBLE_S, found
-    return found

@@ -1,0 +1,215 @@
+"""One suite for whatever holds the orders: the ledger and a real Tempo, on the same OTLP.
+
+Tempo's searches end 30 s before now, so what is asked by attributes is asked until it is there. A `tempo` on PATH is
+needed for its half; without one that half is skipped and says so.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import CollectorRegistry
+from tests.integration.stack.telemetry import Sender, key_values, traces
+from tests.parts import Server, running_tempo
+
+from flashmm_backends.ledger import Ledger, LedgerSettings
+from flashmm_backends.lgtm import EndpointSettings, tempo_traces
+from flashmm_backends.ports import NotFound, OrderSummary, TraceReader, Window
+from flashmm_instrumentation.semconv import attributes as names
+from flashmm_receiver import ReceiverSettings
+from flashmm_receiver._decoder import Decoder, Signal
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+
+_VISIBLE_S = 90.0
+"""Tempo's cut-off and its blocks, on a busy machine."""
+_S = 10**9
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A store of traces: `send` returns once it has taken the request."""
+
+    reader: TraceReader
+    send: Callable[[ExportTraceServiceRequest], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real Tempo with the deployed file; skipped where none is on PATH."""
+    with running_tempo(tmp_path_factory.mktemp("traces")) as server:
+        yield server
+
+
+@pytest.fixture
+async def ledger_peer(tmp_path: Path) -> AsyncIterator[Peer]:
+    """The receiver's decoder and an empty ledger."""
+    decoder = Decoder(ReceiverSettings(), {})
+    async with Ledger.open(tmp_path / "ledger", LedgerSettings(), time.time_ns, CollectorRegistry()) as ledger:
+
+        async def send(request: ExportTraceServiceRequest) -> None:
+            decoded = decoder.decode(Signal.TRACES, request.SerializeToString(), time.time_ns())
+            if decoded.batch:
+                await ledger.append(decoded.batch)
+
+        yield Peer(ledger, send)
+
+
+@pytest.fixture
+async def tempo_peer(tempo: Server) -> AsyncIterator[Peer]:
+    """The adapter over Tempo's API, without any event to help it."""
+    with grpc.insecure_channel(f"127.0.0.1:{tempo.ports['otlp']}") as channel:
+
+        async def send(request: ExportTraceServiceRequest) -> None:
+            await asyncio.to_thread(Sender(channel).send, request)
+
+        async with tempo_traces(EndpointSettings(url=tempo.base_url)) as reader:
+            yield Peer(reader, send)
+
+
+@pytest.fixture(params=["ledger", "tempo"])
+def peer(request: pytest.FixtureRequest) -> Peer:
+    """Each implementation in turn."""
+    return request.getfixturevalue(f"{request.param}_peer")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as a bot sends it. Its symbol and id are its own: a store may hold others."""
+
+    order_id: str
+    symbol: str
+    trace_id: bytes
+    start_ns: int
+    side: str = "buy"
+
+    def placement(self) -> list[Span]:
+        """The root, and the last stage, which has no id of the order."""
+        told = {names.SYMBOL: self.symbol, names.SIDE: self.side, names.ORDER_OUTCOME: "acked"}
+        root = _span("order", self.trace_id, self.start_ns, {names.ORDER_ID: self.order_id, **told})
+        ack = _span("ack", self.trace_id, self.start_ns + 1000, {})
+        ack.parent_span_id = root.span_id
+        return [root, ack]
+
+    def later(self, name: str, after_ns: int) -> Span:
+        """What happens to it afterwards: a trace of its own, linked by the order's id."""
+        return _span(name, secrets.token_bytes(16), self.start_ns + after_ns, {names.ORDER_ID: self.order_id})
+
+
+def _span(name: str, trace_id: bytes, start_ns: int, attributes: dict[str, str]) -> Span:
+    each = Span(trace_id=trace_id, span_id=secrets.token_bytes(8), name=name)
+    each.start_time_unix_nano, each.end_time_unix_nano = start_ns, start_ns + 5000
+    each.attributes.extend(key_values(dict(attributes)))
+    return each
+
+
+def _order(*, before_s: float = 1.0, symbol: str = "", side: str = "buy") -> Order:
+    """An order of the last seconds. Its trace's id begins with zeros, which stores may drop."""
+    trace_id = b"\x00\x00" + secrets.token_bytes(14)
+    start_ns = time.time_ns() - int(before_s * _S)
+    return Order(secrets.token_hex(8), symbol or secrets.token_hex(4), trace_id, start_ns, side)
+
+
+async def _until(ask: Callable[[], Awaitable[Found]], enough: Callable[[Found], bool]) -> Found:
+    """What is found once it is enough; what isn't found yet is asked for again."""
+    deadline = time.monotonic() + _VISIBLE_S
+    while True:
+        try:
+            if enough(found := await ask()):
+                return found
+        except NotFound:
+            found = None
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+
+
+def _ids(orders: Sequence[OrderSummary]) -> list[str]:
+    return [each.order_id for each in orders]
+
+
+async def test_a_trace_comes_back_by_its_id(peer: Peer) -> None:
+    """Names, parents, times to the nanosecond and attributes, by start; delivered twice it is there once."""
+    order = _order()
+    root, ack = order.placement()
+    await peer.send(traces(ack, root))
+    await peer.send(traces(root, ack))
+    found = await _until(lambda: peer.reader.trace(order.trace_id), lambda spans: len(spans) >= 2)
+    assert [(each.name, each.span_id, each.parent_span_id) for each in found] == [
+        ("order", root.span_id, b""),
+        ("ack", ack.span_id, root.span_id),
+    ]
+    assert [(each.start_ns, each.end_ns) for each in found] == [
+        (each.start_time_unix_nano, each.end_time_unix_nano) for each in (root, ack)
+    ]
+    assert found[0].trace_id == order.trace_id
+    assert found[0].attributes[names.ORDER_ID] == order.order_id
+
+
+async def test_a_trace_that_is_still_arriving(peer: Peer) -> None:
+    """Asked for before its root has come, it is what there is, no error; then it is whole."""
+    order = _order()
+    root, ack = order.placement()
+    await peer.send(traces(ack))
+    early = await _until(lambda: peer.reader.trace(order.trace_id), bool)
+    assert [each.name for each in early] == ["ack"]
+    await peer.send(traces(root))
+    whole = await _until(lambda: peer.reader.trace(order.trace_id), lambda spans: len(spans) == 2)
+    assert [each.name for each in whole] == ["order", "ack"]
+
+
+async def test_an_order_is_its_placement_and_its_later_life(peer: Peer) -> None:
+    """The traces of one order are joined by its id, in order of time, and another order's are not among them."""
+    order, other = _order(before_s=3), _order(before_s=3)
+    await peer.send(traces(*order.placement(), *other.placement(), other.later("fill", _S)))
+    await peer.send(traces(order.later("cancel", 2 * _S), order.later("amend", _S)))
+    found = await _until(
+        lambda: peer.reader.order(order.order_id), lambda found: len(found.placement) + len(found.later) >= 4
+    )
+    assert found.order_id == order.order_id
+    assert [each.name for each in found.placement] == ["order", "ack"]
+    assert [each.name for each in found.later] == ["amend", "cancel"]
+    assert {each.trace_id for each in found.placement} == {order.trace_id}
+
+
+async def test_what_nobody_sent_is_not_found(peer: Peer) -> None:
+    """Unknown ids, and ids that a query language could take for its own."""
+    with pytest.raises(NotFound):
+        await peer.reader.trace(secrets.token_bytes(16))
+    for order_id in (secrets.token_hex(8), 'o-"1', "o-\\", "` || true"):
+        with pytest.raises(NotFound):
+            await peer.reader.order(order_id)
+
+
+async def test_orders_of_a_window(peer: Peer) -> None:
+    """The latest first, by window, attribute and limit."""
+    symbol = secrets.token_hex(4)
+    sent = [_order(before_s=9 - i, symbol=symbol, side="buy" if i % 2 else "sell") for i in range(4)]
+    for order in sent:
+        await peer.send(traces(*order.placement()))
+    latest_first = [order.order_id for order in reversed(sent)]
+    window, ours = Window(sent[0].start_ns, time.time_ns()), {"symbol": symbol}
+    found = await _until(lambda: peer.reader.orders(window, ours), lambda orders: len(orders) >= 4)
+    assert _ids(found) == latest_first
+    assert [(each.symbol, each.side, each.outcome) for each in found[:1]] == [(symbol, "buy", "acked")]
+    assert (found[0].trace_id, found[0].start_ns) == (sent[-1].trace_id, sent[-1].start_ns)
+    assert _ids(await peer.reader.orders(window, ours, limit=2)) == latest_first[:2]
+    assert _ids(await peer.reader.orders(window, {**ours, "side": "sell"})) == latest_first[1::2]
+    after_first = Window(sent[0].start_ns + 1, sent[3].start_ns)
+    assert _ids(await peer.reader.orders(after_first, ours)) == latest_first[1:3]
+
+
+async def test_a_window_of_now_is_no_error(peer: Peer) -> None:
+    """A store that doesn't search the last seconds yet has none of them; it doesn't refuse the question."""
+    now = time.time_ns()
+    for seconds in (1, 10, 29, 31):
+        window = Window(now - seconds * _S, now + _S)
+        assert await peer.reader.orders(window, {"symbol": secrets.token_hex(4)}) == []
