@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 from tests.integration.stack.telemetry import Sender, key_values, traces
 from tests.parts import Server, running_tempo
+from tests.waiting import until
 
 from flashmm_backends.ledger import Ledger, LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, tempo_traces
@@ -121,15 +123,15 @@ def _order(*, before_s: float = 1.0, symbol: str = "", side: str = "buy") -> Ord
 
 async def _until(ask: Callable[[], Awaitable[Found]], enough: Callable[[Found], bool]) -> Found:
     """What is found once it is enough; what isn't found yet is asked for again."""
-    deadline = time.monotonic() + _VISIBLE_S
-    while True:
-        try:
-            if enough(found := await ask()):
-                return found
-        except NotFound:
-            found = None
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.05)
+    found: list[Found] = []
+
+    async def asked() -> bool:
+        with suppress(NotFound):
+            found.append(await ask())
+        return bool(found) and enough(found[-1])
+
+    await until(asked, _VISIBLE_S)
+    return found[-1]
 
 
 def _ids(orders: Sequence[OrderSummary]) -> list[str]:
