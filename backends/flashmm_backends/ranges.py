@@ -6,6 +6,7 @@ Every number has an upper end too: one beyond it is a slip of the unit, such as 
 from typing import Annotated, Final
 
 from annotated_types import Interval
+from pydantic import BeforeValidator
 
 _YEAR_S: Final = 366 * 86_400.0
 
@@ -41,3 +42,11 @@ Milliseconds = Annotated[int, Interval(ge=1, le=366 * 86_400_000)]
 
 Port = Annotated[int, Interval(ge=0, le=65_535)]
 """A TCP port; 0 takes a free one."""
+
+
+def _listed(value: object) -> object:
+    return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A list of names; in the environment separated by commas."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from flashmm_orchestration.access import is_loopback
 from flashmm_receiver import NotConfigured
+from flashmm_receiver.hosts import is_loopback
 from flashmm_receiver.settings import Address
 
 if TYPE_CHECKING:

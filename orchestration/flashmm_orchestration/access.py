@@ -4,34 +4,16 @@ import base64
 import binascii
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from ipaddress import ip_address
 from typing import Any, Final
+
+from flashmm_receiver.hosts import KnownHosts
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _OPEN: Final = frozenset({"/livez", "/readyz"})
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine reaches: `localhost` or a loopback IP."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def host_name(header: str) -> str:
-    """The name in a Host header, without its port and brackets, lower case."""
-    name = header.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.rpartition(":")[0] if name.count(":") == 1 else name
 
 
 def presented_token(authorization: str) -> str:
@@ -50,29 +32,26 @@ def presented_token(authorization: str) -> str:
 class Access:
     """ASGI middleware: 421 for a foreign Host (DNS rebinding), 401 without the token.
 
-    hosts: names that Host may carry; `*` lets any through. token: empty for none. Probes need no token.
+    hosts: names that Host may carry besides loopback's; `*` lets any through. token: empty for none; probes need
+    none.
     """
 
     def __init__(self, app: App, *, hosts: Sequence[str], token: str) -> None:
         self._app = app
-        self._hosts = frozenset(name.lower() for name in hosts)
+        self._hosts = KnownHosts(hosts)
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if not self._knows(headers.get(b"host", "")):
+        if not self._hosts.knows(_header(scope, b"host")):
             return await _refuse(
                 scope, send, 421, "This server does not answer to that Host; see http.allowed_hosts."
             )
-        if scope["path"] not in _OPEN and not self._admits(headers.get(b"authorization", "")):
+        if scope["path"] not in _OPEN and not self._admits(_header(scope, b"authorization")):
             return await _refuse(scope, send, 401, "Send the token as a bearer token, or as HTTP Basic's password.")
         return await self._app(scope, receive, send)
-
-    def _knows(self, header: str) -> bool:
-        return "*" in self._hosts or host_name(header) in self._hosts
 
     def _admits(self, authorization: str) -> bool:
         if not self._token:
@@ -80,12 +59,37 @@ class Access:
         return hmac.compare_digest(presented_token(authorization).encode(), self._token)
 
 
+class NoSniff:
+    """ASGI middleware: no answer is taken for a type that it does not name."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the header where it is missing."""
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+                if all(name.lower() != b"x-content-type-options" for name, _ in headers):
+                    headers.append((b"x-content-type-options", b"nosniff"))
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """Its value; several are joined by commas."""
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
+
+
 async def _refuse(scope: Scope, send: Send, status: int, text: str) -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008, "reason": text})
         return
     prefix = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
     if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="flashmm", charset="UTF-8"'))
     await send({"type": f"{prefix}.start", "status": status, "headers": headers})

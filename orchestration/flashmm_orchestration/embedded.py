@@ -14,7 +14,7 @@ from flashmm_backends.ledger import Ledger
 from flashmm_backends.ports import Window
 from flashmm_dashboards import LivePage
 from flashmm_instrumentation.semconv import events
-from flashmm_orchestration.access import LOOPBACK_NAMES, App
+from flashmm_orchestration.access import App
 from flashmm_orchestration.api import Parts, build_app
 from flashmm_orchestration.api._gate import Gate, GateLimits
 from flashmm_orchestration.api._rows import PageSize
@@ -24,13 +24,14 @@ from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
+from flashmm_orchestration.guarded import Guard
 from flashmm_orchestration.health import Health
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.stores import Stores, chosen_stores
 from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
-from flashmm_streaming import Hub, LiveTap, StreamEndpoint
+from flashmm_streaming import Hub, LiveTap, OriginPolicy, StreamEndpoint
 
 _REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER)
 _REPLAY_NS: Final = 600 * 10**9
@@ -76,14 +77,17 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
         await _replay(ledger, tap)
-        app = _app(settings, ledger, stores, hub, health, registry)
+        telemetry = HttpTelemetry(registry)
+        app = _app(settings, ledger, stores, hub, health, registry, telemetry)
+        told = settings.http
+        guard = Guard(told.connections_max, told.request_timeout_s, told.send_timeout_s, telemetry.connections_ended)
         yield Embedded(
             settings,
             health,
             ReceiverService(
                 Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry), settings.told
             ),
-            HttpService(http, app, hub, settings.stream),
+            HttpService(http, app, hub, settings.stream, guard),
         )
 
 
@@ -94,8 +98,9 @@ def _app(
     hub: Hub,
     health: Health,
     registry: CollectorRegistry,
+    telemetry: HttpTelemetry,
 ) -> App:
-    telemetry, http = HttpTelemetry(registry), settings.http
+    http = settings.http
     limits = GateLimits(http.reads_running, http.reads_waiting, http.read_wait_s)
     size, rows = PageSize(http.rows_default, http.rows_max), Gate("rows", limits, telemetry)
     parts = Parts(
@@ -109,11 +114,11 @@ def _app(
                 lambda: {"version": VERSION, "retention": _retention(settings, ledger)},
             ),
         ),
-        socket=StreamEndpoint(hub, settings.stream),
+        socket=StreamEndpoint(hub, settings.stream, OriginPolicy(frozenset(http.allowed_origins))),
         page=LivePage(),
     )
-    hosts = (*LOOPBACK_NAMES, settings.http.host, *settings.http.allowed_hosts)
-    return build_app(parts, version=VERSION, hosts=hosts, token=settings.http.token)
+    hosts = (settings.http.host, *settings.http.allowed_hosts)
+    return build_app(parts, version=VERSION, hosts=hosts, token=settings.http.token, telemetry=telemetry)
 
 
 async def _replay(ledger: Ledger, tap: LiveTap) -> None:

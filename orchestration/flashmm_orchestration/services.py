@@ -13,14 +13,15 @@ from typing import Final
 
 import uvicorn
 
-from flashmm_orchestration.access import App, is_loopback
+from flashmm_orchestration.access import App
+from flashmm_orchestration.guarded import Guard
 from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.supervisor import CannotStart
 from flashmm_receiver import CannotListen, NotConfigured, Receiver
+from flashmm_receiver.hosts import is_loopback
 from flashmm_streaming import EndpointLimits, Hub
 
 _DEMO_GRACE_S: Final = 5.0
-_CONNECTIONS_MAX: Final = 1024
 _HEAD_BYTES_MAX: Final = 65_536
 
 
@@ -55,6 +56,7 @@ class HttpService:
     app: App
     hub: Hub
     stream: EndpointLimits
+    guard: Guard
     name: str = "http"
 
     @property
@@ -65,6 +67,10 @@ class HttpService:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Serve until cancelled, then tell the clients of the stream that they should come back."""
+        with self.guard.counting():
+            await self._serve(started)
+
+    async def _serve(self, started: Callable[[], None]) -> None:
         server = _Server(self._config(), started)
         serving = asyncio.create_task(server.serve(sockets=[self.bound.dup()]), name="uvicorn")
         try:
@@ -79,9 +85,9 @@ class HttpService:
         return uvicorn.Config(
             self.app,
             loop="none",
-            http="h11",  # httptools has no limit on the size of a request's head
+            http=self.guard.http(),  # over h11: httptools has no limit on the size of a request's head
             h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
-            ws="websockets-sansio",
+            ws=self.guard.websocket(),
             ws_max_size=self.stream.message_bytes,
             ws_per_message_deflate=False,
             lifespan="off",
@@ -89,7 +95,6 @@ class HttpService:
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=2,
-            limit_concurrency=_CONNECTIONS_MAX,
         )
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from annotated_types import Interval, Len
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from flashmm_backends.ledger import LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
-from flashmm_backends.ranges import Port, Seconds
+from flashmm_backends.ranges import Names, Port, Seconds
 from flashmm_orchestration._contradictions import contradictions
 from flashmm_orchestration._sources import (
     BadSettings,
@@ -35,10 +35,6 @@ from flashmm_streaming import EndpointLimits, HistoryLimits, OutboxLimits
 __all__ = ["BadSettings", "HttpSettings", "MetricsSettings", "Settings", "TracesSettings", "load"]
 
 
-def _listed(value: object) -> object:
-    return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
-
-
 @dataclass(frozen=True)
 class HttpSettings:
     """The page, the API and the WebSocket."""
@@ -52,9 +48,13 @@ class HttpSettings:
     token: str = ""
     """Asked of every request (but the probes) as a bearer token or as HTTP Basic's password; empty asks nothing."""
 
-    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    allowed_hosts: Names = ()
     """Names in the Host header that are answered besides loopback's and `host`; `*` answers to any. In the
     environment: separated by commas."""
+
+    allowed_origins: Names = ()
+    """Origins, such as https://board.example, whose pages may open the WebSocket besides the page itself: for a proxy
+    that does not say X-Forwarded-Proto. In the environment: separated by commas."""
 
     rows_default: Annotated[int, Interval(ge=1, le=100_000)] = 1_000
     """Rows of a page of events or orders whose request names no limit; not above `rows_max`."""

@@ -13,8 +13,17 @@ from flashmm_receiver._intake import Answer, InFlight, Intake
 from flashmm_receiver._json import protobuf_of_json
 from flashmm_receiver._status import RpcCode, Status, refused_status, response_json, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
-from flashmm_receiver.errors import ComeBack, Malformed, Overloaded, RequestRefused, TooLarge, Unauthenticated
-from flashmm_receiver.settings import ReceiverSettings
+from flashmm_receiver.errors import (
+    ComeBack,
+    Forbidden,
+    Malformed,
+    Overloaded,
+    RequestRefused,
+    TooLarge,
+    Unauthenticated,
+)
+from flashmm_receiver.hosts import KnownHosts, is_own_origin
+from flashmm_receiver.settings import Address, ReceiverSettings
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -34,17 +43,29 @@ class OtlpHttp:
         self._in_flight = in_flight
         self._telemetry = telemetry
         self._guard = Guard(settings.token)
+        self._hosts = KnownHosts((Address.parse("http_bind", settings.http_bind).host, *settings.allowed_hosts))
+        self._guarded = bool(settings.token or settings.tls_client_ca)
+        self._scheme = "https" if settings.tls_certificate else "http"
 
     def refusal(self, head: RequestHead) -> Response | None:
         """The answer to a request that need not be read to its end; None for one that is to be read."""
         try:
             self._guard.check(head.headers.get("authorization", ""))
+            self._check_names(head)
             if (head.content_length or 0) > self._settings.request_bytes_max:
                 raise TooLarge("request_bytes_max", self._settings.request_bytes_max)
         except RequestRefused as error:
             return self.refused(head, error)
         status = _unroutable(head)
         return None if status is None else self._plain(head, status)
+
+    def _check_names(self, head: RequestHead) -> None:
+        """Where nothing else guards: a foreign name or a foreign page is some browser that was led here."""
+        host, origin = head.headers.get("host", ""), head.headers.get("origin")
+        if origin is not None and not is_own_origin(origin, self._scheme, host):
+            raise Forbidden("origin", "this port takes nothing from pages of other sites")
+        if not self._guarded and not self._hosts.knows(host):
+            raise Forbidden("host", f"the Host {host[:64]!r} is not known here; see allowed_hosts")
 
     def _plain(self, head: RequestHead, status: HTTPStatus) -> Response:
         headers = {"allow": "POST"} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
@@ -149,6 +170,8 @@ def _http_status(error: RequestRefused) -> HTTPStatus:
             return HTTPStatus.SERVICE_UNAVAILABLE
         case Unauthenticated():
             return HTTPStatus.UNAUTHORIZED
+        case Forbidden():
+            return HTTPStatus.MISDIRECTED_REQUEST if error.reason == "host" else HTTPStatus.FORBIDDEN
         case TooLarge():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case _:

@@ -73,6 +73,7 @@ class HttpConnection(asyncio.Protocol):
         self._complete: deque[_Complete] = deque()
         self._answering: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -95,16 +96,20 @@ class HttpConnection(asyncio.Protocol):
         self._shared.telemetry.connections.set(len(self._shared.connections))
         self._drop_incoming()
         self._set_timer(None)
+        self._set_write_timer(None)
+        self._transport = None
         self._closing = True
         self._writable.set()
 
     def pause_writing(self) -> None:
-        """The peer reads too slowly."""
+        """The peer reads too slowly: it has as long for it as for a request."""
         self._writable.clear()
+        self._set_write_timer(self._shared.settings.receive_timeout_s)
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
         self._writable.set()
+        self._set_write_timer(None)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
@@ -154,7 +159,9 @@ class HttpConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         if self._incoming is not None:
-            self._incoming.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers = self._incoming.headers
+            headers[key] = f"{headers[key]},{text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         """Refuse early what need not be read."""
@@ -255,6 +262,7 @@ class HttpConnection(asyncio.Protocol):
         self._set_timer(None)
         if self._transport is not None:
             self._transport.close()
+            self._set_write_timer(self._shared.settings.receive_timeout_s)
 
     # time
 
@@ -266,6 +274,15 @@ class HttpConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if after_s is None else self._loop.call_later(after_s, self._timed_out)
+
+    def _set_write_timer(self, after_s: float | None) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self._write_timer = None if after_s is None else self._loop.call_later(after_s, self._unread)
+
+    def _unread(self) -> None:
+        self._shared.telemetry.connection_errors.labels("unread").inc()
+        self.abort()
 
     def _timed_out(self) -> None:
         incoming = self._incoming

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What comes before a body. Header names are in lower case; of repeated ones the last."""
+    """What comes before a body. Header names are in lower case; repeated ones are joined by commas."""
 
     method: str
     path: str
@@ -40,6 +40,7 @@ class Response:
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             f"content-type: {self.media_type}",
             f"content-length: {len(self.body)}",
+            "x-content-type-options: nosniff",
             *(f"{name}: {value}" for name, value in self.headers.items()),
         ]
         if not keep_alive:

@@ -11,7 +11,15 @@ import orjson
 
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._intake import Answer
-from flashmm_receiver.errors import ComeBack, Malformed, Overloaded, RequestRefused, TooLarge, Unauthenticated
+from flashmm_receiver.errors import (
+    ComeBack,
+    Forbidden,
+    Malformed,
+    Overloaded,
+    RequestRefused,
+    TooLarge,
+    Unauthenticated,
+)
 
 _RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 _REJECTED: Final = {
@@ -26,6 +34,7 @@ class RpcCode(IntEnum):
 
     OK = 0
     INVALID_ARGUMENT = 3
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     INTERNAL = 13
@@ -67,6 +76,8 @@ def refused_status(error: RequestRefused, retry_after_s: float) -> Status:
             return Status(RpcCode.UNAVAILABLE, str(error), retry_after_s)
         case Unauthenticated():
             return Status(RpcCode.UNAUTHENTICATED, str(error))
+        case Forbidden():
+            return Status(RpcCode.PERMISSION_DENIED, str(error))
         case TooLarge():
             return Status(RpcCode.RESOURCE_EXHAUSTED, str(error))
         case Malformed():

@@ -9,6 +9,7 @@
         ├── Malformed         not the protocol: never to be sent again
         ├── TooLarge          over a size limit: never to be sent again
         ├── Unauthenticated   the bearer token is missing or wrong
+        ├── Forbidden         from a page or to a name that is not ours
         └── ComeBack          the store failed: to be sent again
             └── Overloaded        too much is in flight
 """
@@ -80,6 +81,14 @@ class Unauthenticated(RequestRefused):
 
     def __str__(self) -> str:
         return "a valid bearer token is required: send 'authorization: Bearer <token>'"
+
+
+class Forbidden(RequestRefused):
+    """A browser was led here: reason is `origin` or `host`."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 @dataclass

@@ -1,12 +1,12 @@
 """What a receiver may be told: addresses, limits, access."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flashmm_backends.ranges import Count, MemoryBytes, Pause, Seconds
+from flashmm_backends.ranges import Count, MemoryBytes, Names, Pause, Seconds
 from flashmm_receiver.errors import NotConfigured
+from flashmm_receiver.hosts import is_loopback
 
 _MIB: Final = 1 << 20
 
@@ -27,6 +27,9 @@ class ReceiverSettings:
     """PEM file of the certificate's private key."""
     tls_client_ca: Path | None = None
     """PEM file of the authorities whose client certificates are required; None asks for none."""
+    allowed_hosts: Names = ()
+    """Names in the Host header that OTLP over HTTP answers besides loopback's and its own, where neither a token nor
+    client certificates guard it; `*` answers to any. In the environment: separated by commas."""
     request_bytes_max: MemoryBytes = 16 * _MIB
     """Largest request as it arrives, in bytes."""
     decompressed_bytes_max: MemoryBytes = 16 * _MIB
@@ -100,12 +103,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """True where only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

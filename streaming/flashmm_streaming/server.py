@@ -50,17 +50,17 @@ class EndpointLimits:
 
 @dataclass(frozen=True, slots=True)
 class OriginPolicy:
-    """Which pages may connect: those of the host that answers, those listed, and clients that are no browser."""
+    """Which pages may connect: those of the address that answers, those listed, and clients that are no browser."""
 
     allowed: frozenset[str] = frozenset()
 
-    def permits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """headers: names in lower case, as ASGI has them."""
+    def permits(self, headers: Iterable[tuple[bytes, bytes]], *, secure: bool = False) -> bool:
+        """headers: names in lower case, as ASGI has them. secure: whether the connection is by TLS."""
         found = dict(headers)
         origin = found.get(b"origin")
         if origin is None or origin.decode("latin-1") in self.allowed:
             return True
-        return origin.partition(b"://")[2] == found.get(b"host", b"")
+        return origin == (b"https://" if secure else b"http://") + found.get(b"host", b"")
 
 
 class RateMeter:
@@ -101,14 +101,15 @@ class StreamEndpoint:
             await _Connection(self._hub, self._limits, receive, send).run()
 
     def _refusal(self, scope: MutableMapping[str, Any]) -> str:
-        if not self._origins.permits(cast("Iterable[tuple[bytes, bytes]]", scope["headers"])):
+        headers = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
+        if not self._origins.permits(headers, secure=scope.get("scheme") == "wss"):
             return FORBIDDEN_ORIGIN
         return TOO_MANY_CLIENTS if len(self._hub) >= self._limits.clients else ""
 
 
 async def _reject(scope: MutableMapping[str, Any], send: Send, status: int, reason: str) -> None:
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        headers = [(b"content-type", b"text/plain"), (b"retry-after", b"5")]
+        headers = [(b"content-type", b"text/plain"), (b"x-content-type-options", b"nosniff"), (b"retry-after", b"5")]
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": reason.encode()})
     else:

@@ -3,14 +3,23 @@
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect
 
 from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
 from flashmm_orchestration.api._gate import Busy
 from flashmm_orchestration.api._times import BadTime
+from flashmm_orchestration.api.telemetry import HttpTelemetry
 
 
-def install(app: FastAPI) -> None:
-    """Turn what the ports and the parameters raise into answers."""
+def install(app: FastAPI, telemetry: HttpTelemetry) -> None:
+    """Turn what the ports and the parameters raise into answers; count clients that go away amid a request."""
+
+    async def gone(_: Request, error: Exception) -> Response:
+        del error
+        telemetry.connections_ended.labels("disconnect").inc()
+        return Response(status_code=400)  # nobody reads it
+
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(BadTime, _bad_request)
     app.add_exception_handler(QueryRefused, _bad_request)
     app.add_exception_handler(NotFound, _not_found)

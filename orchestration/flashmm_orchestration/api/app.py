@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.routing import WebSocketRoute
 
-from flashmm_orchestration.access import Access, App
+from flashmm_orchestration.access import Access, App, NoSniff
 from flashmm_orchestration.api import _errors
 from flashmm_orchestration.api.docs import docs_router
+from flashmm_orchestration.api.telemetry import HttpTelemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,14 @@ class Parts:
     page: App
 
 
-def build_app(parts: Parts, *, version: str, hosts: Sequence[str], token: str) -> App:
-    """The whole application. hosts: what Host headers may name; token: empty asks for none."""
+def build_app(
+    parts: Parts, *, version: str, hosts: Sequence[str], token: str, telemetry: HttpTelemetry | None = None
+) -> App:
+    """The whole application.
+
+    hosts: what Host headers may name besides loopback's names. token: empty asks for none. telemetry: where clients
+    that go away are counted.
+    """
     app = FastAPI(
         title="FlashMM Observability",
         version=version,
@@ -32,12 +40,12 @@ def build_app(parts: Parts, *, version: str, hosts: Sequence[str], token: str) -
         docs_url=None,
         redoc_url=None,
     )
-    _errors.install(app)
+    _errors.install(app, telemetry or HttpTelemetry(CollectorRegistry()))
     for router in (*parts.routers, docs_router(app.openapi)):
         app.include_router(router)
     app.router.routes.append(WebSocketRoute("/stream", parts.socket))
     app.mount("/", parts.page)
-    return Access(app, hosts=hosts, token=token)
+    return Access(NoSniff(app), hosts=hosts, token=token)
 
 
 Clock = Callable[[], int]

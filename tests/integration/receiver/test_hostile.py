@@ -51,7 +51,7 @@ def request(
     body: bytes = GOOD, *, path: str = "/v1/metrics", method: str = "POST", kind: str = PROTOBUF, **headers: str
 ) -> bytes:
     """One request that asks to close."""
-    fields = {"host": "h", "content-type": kind, "content-length": str(len(body)), "connection": "close"}
+    fields = {"host": "127.0.0.1", "content-type": kind, "content-length": str(len(body)), "connection": "close"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -100,6 +100,15 @@ def total(registry: CollectorRegistry, name: str, **labels: str) -> float:
         (request(kind="text/plain"), 415),
         (request(kind="application/grpc"), 415),
         (request(content_encoding="br"), 415),
+        (request(host="evil.example"), 421),
+        (request(host="localhost:80.evil.example"), 421),
+        (request(host=""), 421),
+        (request(host="127.0.0.1\r\nhost: localhost"), 421),
+        (request(host="[::1]:4318"), 200),
+        (request(origin="http://evil.example"), 403),
+        (request(origin="null"), 403),
+        (request(origin="http://127.0.0.1:8080"), 403),
+        (request(origin="http://127.0.0.1"), 200),
         (request(b"x" * 100_001), 413),
         (request(gzip.compress(b"\0" * 10_000_000), content_encoding="gzip"), 413),
         (request(b'{"a": "' + b"x" * 1_000 + b'"}', kind="application/json"), 413),
@@ -107,7 +116,7 @@ def total(registry: CollectorRegistry, name: str, **labels: str) -> float:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"\x00\x01\x02garbage\r\n\r\n", 400),
         (b"POST /v1/metrics HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 404),
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 404),
         (b"POST /v1/metrics HTTP/1.1\r\nx: " + b"y" * 70_000, 431),
     ],
 )

@@ -5,7 +5,8 @@ import base64
 import httpx
 import pytest
 
-from flashmm_orchestration.access import Access, Receive, Scope, Send, host_name, is_loopback, presented_token
+from flashmm_orchestration.access import Access, Receive, Scope, Send, presented_token
+from flashmm_receiver.hosts import KnownHosts, host_name, is_loopback, is_own_origin
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,8 +82,63 @@ def test_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
-def test_host_names_and_tokens_are_read_leniently() -> None:
-    """Case, ports and brackets don't matter; an unknown scheme presents nothing."""
-    assert host_name(" LocalHost:80 ") == "localhost"
-    assert host_name("::1") == "::1"
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (" LocalHost:80 ", "localhost"),
+        ("[::1]:80", "::1"),
+        ("[0:0::1]", "::1"),
+        ("::1", ""),
+        ("", ""),
+        ("localhost:80.evil.com", ""),
+        ("localhost:", ""),
+        ("localhost:99999", ""),
+        ("evil@localhost", ""),
+        ("localhost,evil.example", ""),
+        ("[localhost]", ""),
+        ("localhost/x", ""),
+        ("localhost\x00", ""),
+        ("[::1", ""),
+        ("flash_mm-1.example:8080", "flash_mm-1.example"),
+    ],
+)
+def test_a_host_header_is_read_strictly(header: str, name: str) -> None:
+    """A name or an address in brackets, and a port; anything else is nobody's name."""
+    assert host_name(header) == name
+    assert KnownHosts(["*"]).knows(header) is bool(name)
+
+
+async def test_two_host_headers_are_none() -> None:
+    """The one that a proxy checks need not be the one that we read."""
+    sent: list[dict[str, object]] = []
+
+    async def send(message: object) -> None:
+        sent.append(message)  # pyright: ignore[reportArgumentType]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "path": "/", "headers": [(b"host", b"localhost"), (b"host", b"localhost")]}
+    await Access(hello, hosts=[], token="")(scope, receive, send)
+    assert sent[0]["status"] == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        ("http://localhost:4318", True),
+        ("http://LOCALHOST:4318", True),
+        ("https://localhost:4318", False),
+        ("http://localhost:8080", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+def test_an_origin_is_scheme_name_and_port(origin: str, own: bool) -> None:
+    """All three, or it is another page's."""
+    assert is_own_origin(origin, "http", "localhost:4318") is own
+
+
+def test_an_unknown_scheme_presents_no_token() -> None:
+    """Only bearer and basic."""
     assert presented_token("Digest abc") == ""

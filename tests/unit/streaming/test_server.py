@@ -169,12 +169,12 @@ class TestLimits:
 class TestOrigins:
     """Which pages may connect."""
 
-    @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+    @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://{own}"])
     async def test_other_sites_are_refused(self, hub, origin):
         """A page of another origin gets 403."""
         async with serving(StreamEndpoint(hub)) as port:
             with pytest.raises(InvalidStatus) as refused:
-                async with connected(port, origin=origin):
+                async with connected(port, origin=origin.format(own=f"127.0.0.1:{port}")):
                     pass
         assert refused.value.response.status_code == 403
 

@@ -1,0 +1,178 @@
+"""uvicorn's protocols with bounds: how many connections, how long a request and its answer may take, what is logged.
+
+uvicorn waits for ever for a request's head and body, and for a client that does not read; and it logs each client's
+mistake, so that anybody can fill the log.
+"""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+import h11
+from prometheus_client import Counter
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_FAULTS: Final = {
+    "Invalid HTTP request received.": "not_http",
+    "Unsupported upgrade request.": "upgrade",
+    "Invalid UTF-8 sequence received from client.": "not_utf8",
+}
+"""What uvicorn logs of a client's mistakes, and our word for it."""
+
+_log = logging.getLogger(f"uvicorn.error.{__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """connections_max: open at a time. request_s: for a request to arrive. send_s: for a client that does not read.
+
+    ended: counts connections that ended for a reason.
+    """
+
+    connections_max: int
+    request_s: float
+    send_s: float
+    ended: Counter
+
+    def http(self) -> Any:  # noqa: ANN401 - uvicorn takes any callable that makes a protocol
+        """What uvicorn is to make for a connection."""
+        return partial(GuardedHttp, self)
+
+    def websocket(self) -> Any:  # noqa: ANN401
+        """The same after an upgrade."""
+        return GuardedWebSocket
+
+    @contextmanager
+    def counting(self) -> Generator[None]:
+        """While it lasts, clients' mistakes are counted, and each kind is logged once."""
+        faults = _Faults(self.ended)
+        _log.addFilter(faults)
+        try:
+            yield
+        finally:
+            _log.removeFilter(faults)
+
+
+class _Faults(logging.Filter):
+    def __init__(self, ended: Counter) -> None:
+        super().__init__()
+        self._ended = ended
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what is no client's mistake, and of those the first of its kind, without a traceback."""
+        reason = _FAULTS.get(str(record.msg))
+        if reason is None:
+            return True
+        self._ended.labels(reason).inc()
+        record.exc_info = None
+        first = reason not in self._told
+        self._told.add(reason)
+        return first
+
+
+class GuardedHttp(H11Protocol):
+    """One HTTP/1.1 connection."""
+
+    def __init__(self, guard: Guard, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
+        super().__init__(**uvicorns)
+        self.logger = _log
+        self._guard = guard
+        self._request_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn's
+        """Wait for a request, unless there are too many connections."""
+        super().connection_made(transport)
+        if len(self.connections) > self._guard.connections_max:
+            self._end("too_many", _BUSY)
+        else:
+            self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; from the first one of a request on, its time runs."""
+        self._expect_request()
+        super().data_received(data)
+        self._note_progress()
+
+    def _expect_request(self) -> None:
+        if self._request_timer is None:
+            self._request_timer = self.loop.call_later(self._guard.request_s, self._late)
+
+    def _note_progress(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._stop_request_timer()
+
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
+
+    def on_response_complete(self) -> None:
+        """A client that does not read the last answer does not keep the connection."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self._send_timer is None:
+            self._send_timer = self.loop.call_later(self._guard.send_s, self._unread)
+
+    def _late(self) -> None:
+        self._request_timer = None
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        answering = cycle is not None and not cycle.response_complete
+        self._end("request_timeout", b"" if answering else _LATE)
+
+    def _end(self, reason: str, answer: bytes) -> None:
+        self._guard.ended.labels(reason).inc()
+        if answer:
+            self.transport.write(answer)
+            self.transport.close()
+            self._send_timer = self.loop.call_later(self._guard.send_s, self._unread)
+        else:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        if self._send_timer is None:
+            self._send_timer = self.loop.call_later(self._guard.send_s, self._unread)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _unread(self) -> None:
+        self._send_timer = None
+        self._guard.ended.labels("send_timeout").inc()
+        self.transport.abort()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """From here on the endpoint's own limits hold."""
+        self._stop_request_timer()
+        self._stop_send_timer()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._stop_request_timer()
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket."""
+
+    def __init__(self, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
+        super().__init__(**uvicorns)
+        self.logger = _log
