@@ -20,6 +20,7 @@ WIDE: Final = -1
 """The part of points too scattered in time to be filed by hour."""
 
 _PARQUET_MAGIC: Final = b"PAR1"
+_KEYS: Final = ".keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Catalog:
 
     def _unlink_orphans(self, known: set[str]) -> None:
         for path in (self.directory / "sealed").rglob("*.parquet*"):
-            if str(path.relative_to(self.directory)) not in known:
+            if str(path.relative_to(self.directory)).removesuffix(_KEYS) not in known:
                 path.unlink()
 
     def next_id(self) -> int:
@@ -140,6 +141,7 @@ class Catalog:
             self._doomed = [(version, path) for version, path in self._doomed if version > oldest]
         for path in free:
             path.unlink(missing_ok=True)
+            keys_path(path).unlink(missing_ok=True)
 
     def change(self, added: Sequence[SealedFile] = (), removed: Sequence[SealedFile] = ()) -> None:
         """Publish a committed change of the files; removed ones are unlinked after their last reader."""
@@ -167,6 +169,11 @@ class Catalog:
                 applied=max(applied, self.snapshot.applied),
                 tables=_tables_by_kind(list(now.values())),
             )
+
+
+def keys_path(path: Path) -> Path:
+    """Where the list of ids of a sealed file is; see `_keys`."""
+    return path.with_name(path.name + _KEYS)
 
 
 def record_files(connection: Connection, added: Sequence[SealedFile], removed: Sequence[SealedFile] = ()) -> None:

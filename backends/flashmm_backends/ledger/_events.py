@@ -117,7 +117,7 @@ def read_order_events(view: View, kind: str, order_id: str) -> list[Event]:
     """Events of one order, in order of time."""
     table = event_table_of(kind)
     columns = ", ".join(_text_of(column) for column in table.columns)
-    rows = view.run(Query("order_events", table, [order_id], parts={"columns": columns})).fetchall()
+    rows = view.run(Query("order_events", table, [order_id], ids=[order_id], parts={"columns": columns})).fetchall()
     return [_event(kind, table, row) for row in rows]
 
 

@@ -1,6 +1,7 @@
 """Writing Parquet files that are whole or not there: written aside, synced, renamed."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,18 +20,27 @@ def write(
     connection: Connection, select: str, path: Path, row_group_rows: int, incoming: Arrays | None = None
 ) -> int:
     """Write what the query yields; returns the size in bytes. Raises duckdb.Error, OSError and leaves nothing."""
+    options = f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {row_group_rows}"
+
+    def copy(aside: Path) -> None:
+        run_with(connection, f"COPY ({select}) TO {literal(str(aside))} ({options})", incoming or {})
+
+    put_aside(path, copy)
+    return path.stat().st_size
+
+
+def put_aside(path: Path, make: Callable[[Path], object]) -> None:
+    """Have a file made under another name, then give it its own: it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
-    options = f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {row_group_rows}"
     try:
-        run_with(connection, f"COPY ({select}) TO {literal(str(aside))} ({options})", incoming or {})
+        make(aside)
         _sync(aside)
         aside.rename(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-    return path.stat().st_size
 
 
 def _sync(path: Path) -> None:

@@ -37,6 +37,7 @@ class Query:
     """A statement of `rows.sql` over the rows of a table.
 
     span: of the table's time, inclusive: no other rows matter. only: the columns that it uses, where those are few.
+    ids: values of the table's `keys` columns: rows without one of them do not matter; empty for all.
     parts: what else its text leaves open.
     """
 
@@ -45,6 +46,7 @@ class Query:
     parameters: Sequence[object]
     span: tuple[int, int] = EVER
     only: Collection[str] = ()
+    ids: Sequence[str] = ()
     parts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -72,7 +74,7 @@ class View:
         at = [i for i, column in enumerate(table.columns) if not query.only or column.name in query.only]
         columns = [table.columns[i] for i in at]
         rows = [[row[i] for i in at] for row in self._waiting_rows(table, query.span)]
-        source = relation(self.catalog, self.snapshot, table, query.span, columns, waiting=bool(rows))
+        source = relation(self.catalog, self.snapshot, table, query.span, columns, ids=query.ids, waiting=bool(rows))
         sql = queries("rows")[query.name].format(source=source, **query.parts)
         return sql, arrays_of(columns, rows) if rows else NO_ARRAYS
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flashmm_backends.ledger._catalog import Catalog, Snapshot, paths_sql
 from flashmm_backends.ledger._database import casts
+from flashmm_backends.ledger._keys import may_hold
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._tables import Column, RowTable
 
@@ -17,14 +18,16 @@ def relation(
     span: tuple[int, int],
     columns: Sequence[Column],
     *,
+    ids: Sequence[str],
     waiting: bool,
 ) -> str:
     """A subquery over all rows of a table with, at least, those whose time is in span (inclusive, its unit).
 
-    columns: those that the query uses; one that an older table or file lacks is NULL. waiting: whether rows that are
-    in no table yet come from `incoming`.
+    columns: those that the query uses; one that an older table or file lacks is NULL. ids: rows
+    without one of them do not matter; empty for all. waiting: whether rows in no table yet come from `incoming`.
     """
     files = [file for file in snapshot.of(table.name) if file.time_min <= span[1] and file.time_max >= span[0]]
+    files = [file for file in files if may_hold(catalog.directory, file, ids)] if ids else files
     parts = [casts(columns) if waiting else _empty(columns)]
     # A table may have grown since the snapshot, by rows that are among the waiting ones.
     parts += [

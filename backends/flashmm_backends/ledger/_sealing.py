@@ -24,6 +24,7 @@ from flashmm_backends.ledger._database import Connection, Database
 from flashmm_backends.ledger._head import Generation
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._journal import Samples, joined
+from flashmm_backends.ledger._keys import write_keys
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._streams import Streams
@@ -146,6 +147,7 @@ class Sealer:
         source = f"SELECT * FROM {quoted(table.name)} ORDER BY {order}"  # noqa: S608 - our own names
         connection = self.database.reader()
         size = _parquet.write(connection, source, self.catalog.directory / path, self.settings.row_group_rows)
+        write_keys(connection, table, self.catalog.directory / path)
         bounds = f"SELECT count(*), min({spec.time_column}), max({spec.time_column}) FROM {quoted(table.name)}"  # noqa: S608
         ((rows, time_min, time_max),) = connection.execute(bounds).fetchall()
         expires = min(time_max, self.clock() // spec.time_unit_ns)

@@ -37,6 +37,7 @@ class RowTable:
     """One kind of rows. Recent rows are in DuckDB tables `<name>_<generation>`, older ones in Parquet files.
 
     key: columns that identify a row, for dropping redelivered ones when sealing; empty where nothing does.
+    keys: columns by whose value rows are looked up whatever their time; sealed files have a list of those values.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RowTable:
     time_column: str = "time_ns"
     time_unit_ns: int = 1
     key: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 _TYPES: Final = {
@@ -78,7 +80,8 @@ ENVELOPE: Final = (
 def _event_table(kind: EventKind) -> RowTable:
     fields = tuple(Column(field.name, _TYPES[field.type]) for field in kind.fields)
     name = f"event_{kind.table}"
-    return RowTable(name, ENVELOPE + fields, ("time_ns", "seq"), Retention.EVENTS, key=("run", "seq"))
+    keys = tuple(column.name for column in fields if column.name == "order_id")
+    return RowTable(name, ENVELOPE + fields, ("time_ns", "seq"), Retention.EVENTS, key=("run", "seq"), keys=keys)
 
 
 EVENT_TABLES: Final = {kind.name: _event_table(kind) for kind in EVENT_KINDS.values()}
@@ -96,6 +99,7 @@ SPANS: Final = RowTable(
     Retention.TELEMETRY,
     time_column="start_ns",
     key=("trace_id", "span_id"),
+    keys=("trace_id", "order_id"),
 )
 """Attributes, events and links are JSON; the last five columns are attributes promoted for `order` and `orders`."""
 

@@ -29,13 +29,13 @@ def read_trace(view: View, trace_id: bytes) -> Sequence[Span]:
 def _spans(view: View, traces: Sequence[str]) -> list[Span]:
     if not traces:
         return []
-    query = Query("trace", SPANS, [traces], parts={"columns": _SPAN_COLUMNS})
+    query = Query("trace", SPANS, [traces], ids=traces, parts={"columns": _SPAN_COLUMNS})
     return [span_of(row) for row in view.run(query).fetchall()]
 
 
 def read_order(view: View, order_id: str) -> OrderTrace:
     """All that is known of an order. Raises NotFound."""
-    traces: dict[str, bool] = dict(view.run(Query("order_traces", SPANS, [order_id])).fetchall())
+    traces: dict[str, bool] = dict(view.run(Query("order_traces", SPANS, [order_id], ids=[order_id])).fetchall())
     placement = _spans(view, [trace for trace, placed in traces.items() if placed])
     later = _spans(view, [trace for trace, placed in traces.items() if not placed])
     events = [

@@ -67,3 +67,7 @@ SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER 
 SELECT series, time_ms, value, trace_id, span_id, labels FROM {source}
 WHERE list_contains(?::BIGINT[], series) AND time_ms BETWEEN ? AND ?
 QUALIFY row_number() OVER (PARTITION BY series, time_ms, trace_id, span_id) = 1 ORDER BY series, time_ms;
+
+-- name: key_hashes
+-- The ids in a column, hashed as `_keys` does it.
+SELECT DISTINCT md5_number_lower({column}) AS hash FROM {table} WHERE {column} IS NOT NULL;
