@@ -12,6 +12,7 @@ from flashmm_demo._settings import DemoError, DemoSettings
 from flashmm_demo._timeline import SECOND_NS
 from flashmm_demo.feeds import Feed, FeedEnded, Recorder
 from flashmm_instrumentation import Bot, setup
+from flashmm_instrumentation.semconv import attributes
 
 
 class NothingToRecordTo(DemoError):
@@ -30,7 +31,12 @@ async def main(settings: DemoSettings) -> None:
     """
     logging.getLogger("flashmm_demo").setLevel(logging.INFO)
     with setup(
-        settings.service_name, settings.account, endpoint=settings.endpoint, environment="demo", set_global=False
+        settings.service_name,
+        settings.account,
+        endpoint=settings.endpoint,
+        environment="demo",
+        resource={attributes.DEMO_FEED: settings.market},
+        set_global=False,
     ) as bot:
         await run_session(settings, bot)
 

@@ -62,3 +62,8 @@ class DemoSettings:
     """Combined stream of the `binance` feed."""
     binance_rest_url: str = "https://fapi.binance.com"
     """Where the `binance` feed asks for depth snapshots."""
+
+    @property
+    def market(self) -> str:
+        """What market the feed is of: `simulated`, `recorded` or `live`."""
+        return "recorded" if self.feed.startswith("file:") else {"binance": "live"}.get(self.feed, "simulated")

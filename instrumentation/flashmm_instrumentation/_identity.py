@@ -1,7 +1,8 @@
 """Who emits: the resource of everything that leaves."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
@@ -17,6 +18,7 @@ class Identity:
     bot: str
     environment: str | None
     namespace: str
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def resource(self, run: str, *, forked: bool = False) -> Resource:
         """These, over `OTEL_RESOURCE_ATTRIBUTES`, over the SDK's own.
@@ -26,6 +28,7 @@ class Identity:
         told = OTELResourceDetector().detect().attributes
         instance = str(told.get(attr.SERVICE_INSTANCE_ID, self.bot))
         ours = {
+            **self.more,
             attr.SERVICE_NAME: self.service_name,
             attr.SERVICE_NAMESPACE: self.namespace,
             attr.SERVICE_INSTANCE_ID: f"{instance}/{run}" if forked else instance,
@@ -39,7 +42,12 @@ class Identity:
 
 
 def identity(
-    service_name: str | None, account: str | None, bot: str | None, environment: str | None, namespace: str
+    service_name: str | None,
+    account: str | None,
+    bot: str | None,
+    environment: str | None,
+    namespace: str,
+    more: Mapping[str, str] | None = None,
 ) -> Identity:
     """Names from arguments, else from the environment. Raises ValueError where a required one is missing."""
     told = OTELResourceDetector().detect().attributes
@@ -51,4 +59,4 @@ def identity(
         raise ValueError(
             "no account: pass account=, any stable name for the exchange account, or set FLASHMM_ACCOUNT"
         )
-    return Identity(service, owner, bot or str(told.get(attr.BOT, service)), environment, namespace)
+    return Identity(service, owner, bot or str(told.get(attr.BOT, service)), environment, namespace, more or {})

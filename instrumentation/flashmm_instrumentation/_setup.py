@@ -27,6 +27,7 @@ def setup(
     instrument_asyncio: bool = True,
     system_metrics: bool = True,
     set_global: bool = True,
+    resource: Mapping[str, str] | None = None,
 ) -> Bot:
     """Start telemetry. Explicit arguments win over OpenTelemetry's `OTEL_*` variables, those over defaults.
 
@@ -35,10 +36,11 @@ def setup(
     endpoint: e.g. http://127.0.0.1:4317, for all signals. protocol: grpc (default) or http/protobuf.
     state_dir: where the previous run's id is kept; without it no previous run is named.
     logging_level: least level of Python's logging that goes out; None for no bridge.
+    resource: further resource attributes; the names above win over them.
     set_global: also provide OpenTelemetry's global providers, if nobody does yet.
     Raises ValueError, naming what is wrong.
     """
-    who = identity(service_name, account, bot, environment, namespace)
+    who = identity(service_name, account, bot, environment, namespace, resource)
     destination = Destination(endpoint, protocol, headers)
     wanted = Wanted(logging_level, instrument_asyncio, system_metrics, set_global)
     parts = Parts(lambda: exporters(destination))

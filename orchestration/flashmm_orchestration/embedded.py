@@ -24,6 +24,7 @@ from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
+from flashmm_orchestration.api.traces import traces_router
 from flashmm_orchestration.guarded import Guard
 from flashmm_orchestration.health import Health
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
@@ -33,7 +34,7 @@ from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
 from flashmm_streaming import Hub, LiveTap, OriginPolicy, StreamEndpoint
 
-_REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER)
+_REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER, events.ASSIGNMENT)
 _REPLAY_NS: Final = 600 * 10**9
 
 VERSION: Final = importlib.metadata.version("flashmm-observability")
@@ -107,6 +108,7 @@ def _app(
         routers=(
             events_router(ledger, time.time_ns, rows, size),
             orders_router(stores.traces, time.time_ns, rows, size),
+            traces_router(stores.traces, rows),
             prometheus_router(stores.prometheus, Gate("promql", limits, telemetry)),
             probes_router(
                 health,

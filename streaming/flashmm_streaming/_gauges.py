@@ -13,6 +13,7 @@ from flashmm_backends.naming import label_name, metric_name
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import metrics
 from flashmm_streaming import _text
+from flashmm_streaming._events import bps
 
 SERIES_MAX = 5_000
 """Series followed; with more than these, later ones are left to queries."""
@@ -35,6 +36,11 @@ class _Subject:
     parts: dict[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
     time_ms: int = 0
 
+    @property
+    def shown(self) -> bool:
+        """Fills in a currency that no P&L is in make no P&L."""
+        return self.stream != "pnl" or any(part in self.parts for part in _PNL_KEYS)
+
 
 @dataclass(frozen=True, slots=True)
 class _Role:
@@ -53,6 +59,9 @@ _ROLES: Final[dict[str, _Role]] = {
     metric_name(metrics.PNL_UNREALIZED): _Role("pnl", "unrealized", (*_OWNER, attr.CURRENCY)),
     metric_name(metrics.PNL_FEES): _Role("pnl", "fees", (*_OWNER, attr.CURRENCY)),
     metric_name(metrics.PNL_FUNDING): _Role("pnl", "funding", (*_OWNER, attr.CURRENCY)),
+    metric_name(metrics.FILL_NOTIONAL): _Role(
+        "pnl", "notional", (*_OWNER, attr.CURRENCY), (attr.VENUE, attr.SYMBOL, attr.SIDE, attr.LIQUIDITY)
+    ),
     metric_name(metrics.INVENTORY_POSITION): _Role("inventory", "position", _MARKET),
     metric_name(metrics.INVENTORY_UTILIZATION): _Role("inventory", "utilization", _MARKET),
     metric_name(metrics.FILLS): _Role("activity", "fills", _MARKET, (attr.SIDE, attr.LIQUIDITY)),
@@ -60,6 +69,7 @@ _ROLES: Final[dict[str, _Role]] = {
     metric_name(metrics.MODEL_ACCURACY): _Role("model", "accuracy", (*_OWNER, attr.SYMBOL, attr.MODEL)),
 }
 PNL_PARTS: Final = ("realized", "unrealized", "fees", "funding")
+_PNL_KEYS: Final = tuple((part,) for part in PNL_PARTS)
 
 
 class Gauges:
@@ -69,6 +79,23 @@ class Gauges:
         self._series: dict[int, _Series] = {}
         self._subjects: dict[tuple[str, ...], _Subject] = {}
         self._ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._runs: dict[tuple[str, str], str] = {}
+
+    def begin(self, bot: str, account: str, run: str) -> None:
+        """A bot's run: a later one than the last (runs are UUIDv7, ordered by time) begins at nothing."""
+        before = self._runs.get((bot, account))
+        if before is not None and run <= before:
+            return
+        self._runs[bot, account] = run
+        if before is not None:
+            self._forget_values(bot, account)
+        if len(self._runs) > SERIES_MAX:
+            del self._runs[next(iter(self._runs))]
+
+    def _forget_values(self, bot: str, account: str) -> None:
+        for subject in self._subjects.values():
+            if (subject.identity["bot"], subject.identity["account"]) == (bot, account):
+                subject.parts.clear()
 
     def learn(self, series: Sequence[SeriesMeta]) -> None:
         """Follow those that a stream shows."""
@@ -88,7 +115,7 @@ class Gauges:
                 series.subject.time_ms = time_ms
                 series.subject.parts[series.part] = value
                 changed[id(series.subject)] = series.subject
-        return [(subject.stream, _BODIES[subject.stream](subject)) for subject in changed.values()]
+        return [(subject.stream, _BODIES[subject.stream](subject)) for subject in changed.values() if subject.shown]
 
     def _follow(self, meta: SeriesMeta) -> None:
         labels = dict(meta.labels)
@@ -116,13 +143,30 @@ class Gauges:
 
 
 def _pnl(subject: _Subject) -> dict[str, object]:
-    """`net` is the sum of the parts that are known; `missing` names the others."""
+    """`net` is the sum of the parts that are known; `missing` names the others. notional: what fills traded, in all.
+
+    net_bps: net in basis points of the notional; None before the first fill.
+    """
     texts = {part: _text.from_float(subject.parts[part,]) for part in PNL_PARTS if (part,) in subject.parts}
     net = Decimal(0)
     for text in texts.values():
         net = _text.EXACT.add(net, Decimal(text or 0))
     missing = [part for part in PNL_PARTS if part not in texts]
-    return {**_head(subject), **texts, "net": _text.from_decimal(net), "missing": missing}
+    notional = _notional(subject)
+    return {
+        **_head(subject),
+        **texts,
+        "net": _text.from_decimal(net),
+        "missing": missing,
+        "notional": None if notional is None else _text.from_decimal(notional),
+        "net_bps": bps(net / notional) if notional else None,
+    }
+
+
+def _notional(subject: _Subject) -> Decimal | None:
+    """The sum of the counters' shortest decimals; None without any."""
+    texts = [_text.from_float(value) for key, value in subject.parts.items() if key[0] == "notional"]
+    return sum((Decimal(text) for text in texts if text), Decimal(0)) if texts else None
 
 
 def _values(subject: _Subject) -> dict[str, object]:

@@ -68,4 +68,5 @@ def _identity(attributes: Mapping[str, object]) -> dict[str, object]:
         "service": str(attributes.get(attr.SERVICE_NAME) or ""),
         "environment": environment,
         "demo": environment == DEMO,
+        "feed": str(attributes.get(attr.DEMO_FEED) or ""),
     }

@@ -17,6 +17,7 @@ from flashmm_streaming._gauges import Gauges
 from flashmm_streaming._identity import Owners
 from flashmm_streaming._latency import Placements
 from flashmm_streaming._models import Predictions
+from flashmm_streaming._spreads import Spreads
 from flashmm_streaming.hub import Hub
 
 Items = Mapping[str, Sequence[Mapping[str, object]]]
@@ -28,7 +29,8 @@ _PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, objec
     _events.INSTRUMENT: (("instruments", _events.verbatim),),
     _events.FILL: (("trades", _events.trade),),
     _events.ORDER: (("orders", _events.transition),),
-    _events.SPREAD_SAMPLE: (("spread", _events.spread), ("market", _events.market)),
+    _events.ASSIGNMENT: (("experiments", _events.verbatim),),
+    _events.SPREAD_SAMPLE: (("market", _events.market),),
 }
 
 
@@ -41,6 +43,7 @@ class Projection:
         self._arrivals = Arrivals()
         self._predictions = Predictions()
         self._placements = Placements(self._owners)
+        self._spreads = Spreads()
 
     def learn(self, series: Sequence[SeriesMeta]) -> None:
         """Series that are durable already, so that no batch will introduce them again."""
@@ -50,7 +53,7 @@ class Projection:
         """The items of one batch."""
         now_ms = batch.received_ns // 1_000_000
         items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
-        items["bots"] += self._owners.learn(batch.resources, now_ms)
+        self._meet(items, batch, now_ms)
         self._add_gauges(items, batch)
         self._add_events(items, batch.events)
         items["completeness"] += self._arrivals.update(batch.events, now_ms)
@@ -62,9 +65,14 @@ class Projection:
         """The items of events that were stored earlier; they count for nothing else."""
         items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
         for event in _rows(table):
-            for stream, body in _PROJECTIONS.get(event.kind, ()):
-                items[stream].append(body(event))
+            self._add_event(items, event)
         return items
+
+    def _meet(self, items: dict[str, list[Mapping[str, object]]], batch: Batch, now_ms: int) -> None:
+        met = self._owners.learn(batch.resources, now_ms)
+        items["bots"] += met
+        for bot in met:
+            self._gauges.begin(str(bot["bot"]), str(bot["account"]), str(bot["run"]))
 
     def _add_gauges(self, items: dict[str, list[Mapping[str, object]]], batch: Batch) -> None:
         self._gauges.learn(batch.series)
@@ -73,11 +81,16 @@ class Projection:
 
     def _add_events(self, items: dict[str, list[Mapping[str, object]]], arrived: Iterable[Event]) -> None:
         for event in arrived:
-            for stream, body in _PROJECTIONS.get(event.kind, ()):
-                items[stream].append(body(event))
+            self._add_event(items, event)
             if event.kind in (events.PREDICTION.name, events.OUTCOME.name):
                 judged = self._predictions.add(event)
                 items["model"] += [judged] if judged else []
+
+    def _add_event(self, items: dict[str, list[Mapping[str, object]]], event: Event) -> None:
+        for stream, body in _PROJECTIONS.get(event.kind, ()):
+            items[stream].append(body(event))
+        if event.kind == _events.SPREAD_SAMPLE:
+            items["spread"].append(self._spreads.add(event))
 
 
 def _rows(table: EventTable) -> Iterator[Event]:
@@ -103,7 +116,7 @@ class LiveTap:
         )
 
     def __call__(self, batch: Batch) -> None:
-        if asyncio._get_running_loop() is self._loop:
+        if self._on_the_loop():
             self._publish(batch)
         else:
             self._loop.call_soon_threadsafe(self._publish, batch)
@@ -115,6 +128,12 @@ class LiveTap:
         """
         for stream, found in self.projection.replay(table).items():
             self._hub.publish(stream, found)
+
+    def _on_the_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def _publish(self, batch: Batch) -> None:
         try:

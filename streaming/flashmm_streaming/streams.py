@@ -31,7 +31,9 @@ STREAMS: Final[dict[str, StreamKind]] = {
         StreamKind("bots", "Who is there: bot, account, run, environment.", ("bot", "account")),
         StreamKind("instruments", "What is traded: tick, lot, currencies.", _MARKET),
         StreamKind("pnl", "Profit and loss by bot, account and currency.", ("bot", "account", "currency")),
-        StreamKind("spread", "Our spread, the market's, tick-bound share and uptime of one second.", _MARKET),
+        StreamKind(
+            "spread", "Our spread, the market's, tick-bound share and uptime: one second, and five minutes.", _MARKET
+        ),
         StreamKind("market", "Best bid, best ask and mid, the market's and ours.", _MARKET),
         StreamKind("latency", "Order latency quantiles, whole and by stage, over a sliding window.", _MARKET),
         StreamKind("inventory", "Position and its share of the limit.", _MARKET),
@@ -41,6 +43,7 @@ STREAMS: Final[dict[str, StreamKind]] = {
             "Accuracy as the bot reports it, hit rate from predictions and outcomes.",
             ("bot", "account", "symbol", "model", "source"),
         ),
+        StreamKind("experiments", "Which arm of an experiment is in force.", (*_MARKET, "experiment")),
         StreamKind("completeness", "Events received of those emitted.", ("bot", "account")),
         StreamKind("trades", "Our fills."),
         StreamKind("orders", "Order transitions and placements."),

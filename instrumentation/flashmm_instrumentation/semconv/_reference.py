@@ -26,6 +26,7 @@ _RESOURCE: Final = (
     (attr.BOT, "The bot's stable name."),
     (attr.ACCOUNT, "The exchange account's stable name."),
     (attr.RUN, "A UUIDv7 for each process, new after a fork."),
+    (attr.DEMO_FEED, "What market a paper bot trades on, if it is one: `simulated`, `recorded` or `live`."),
 )
 _SPANS: Final = (
     ("order", "Root: from the tick that the order answers to its acknowledgement, rejection or time-out."),

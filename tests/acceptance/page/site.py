@@ -93,6 +93,7 @@ class Site:
                 Route("/api/orders", self._orders),
                 Route("/api/orders/{order_id:path}", self._order),
                 Route("/health", self._health),
+                Route("/livez", self._health),
                 WebSocketRoute("/stream", endpoint or StreamEndpoint(self.hub)),
                 Mount("/", LivePage()),
             ]

@@ -107,7 +107,7 @@ async def test_nothing_is_polled(site, port, visit):
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port)
     await visit.value("pnl-net", "1234566.7")
-    await visit.page.wait_for_load_state("networkidle")
+    await visit.page.wait_for_function("flashmm.board.loading.size === 4")
     asked = []
     visit.page.on("request", lambda request: asked.append(request.url))
     bot = Bot()
@@ -125,6 +125,7 @@ async def test_resumes_after_a_lost_connection(site, visit):
         site.feed(bot.events(now, fill(bot, 1, now)))
         await visit.page.wait_for_selector("#tape tr")
     await visit.page.wait_for_selector('#connection:not([data-state="live"])')
+    assert await visit.text("connection-text") == "Reconnecting"
     site.feed(bot.events(now, fill(bot, 2, now), fill(bot, 3, now)))
     async with serving(site.app(), port):
         await visit.page.wait_for_selector('#connection[data-state="live"]')
@@ -132,6 +133,7 @@ async def test_resumes_after_a_lost_connection(site, visit):
         assert await visit.page.locator("#tape tr").count() == 3
         gaps = site.registry.get_sample_value("flashmm_stream_gaps_total", {"stream": "trades", "reason": "history"})
         assert gaps is None
+        assert visit.complaints == []
 
 
 async def test_other_server_means_history_again(site, visit):
@@ -169,10 +171,67 @@ async def test_order_click_through(site, port, visit):
     }.items():
         assert re.search(rf"{stage}\s+{re.escape(shown)}", text), (stage, text)
     assert re.search(r"\+2\.00 ms\s+acked", text) and re.search(r"\+700 ms\s+filled\s+0\.004 filled", text)
-    assert "0.010 at 61\u202f240.0, maker, fee -0.0061 USDT" in text
+    assert "0.010 at 61\u202f240.0, maker, fee \u22120.0061 USDT" in text
     await visit.page.keyboard.press("Escape")
     assert not await visit.page.is_visible("#order-dialog")
     assert visit.complaints == []
+
+
+async def test_a_rejected_order_says_why(site, port, visit):
+    """A rejection shows its reason in the list, and its time as the time to the rejection; padded zeros are not shown."""
+    bot, now = Bot(), time.time_ns()
+    feed_everything(site, bot, now)
+    site.feed(bot.spans(now, bot.placement("o-2", "BTCUSDT", "sell", now, STAGES, "rejected")))
+    padded = {"reason": "would_take", "price": Decimal("61240.000000000000000000"), "quantity": Decimal("0.0040000")}
+    site.feed(bot.events(now, order(bot, "o-2", now, "rejected", **padded)))
+    await visit.open(port)
+    await visit.page.wait_for_selector('[data-order="o-2"] .why:has-text("would take")')
+    await visit.page.click('[data-order="o-2"] button')
+    await visit.page.wait_for_selector("#order-dialog .waterfall")
+    text = await visit.page.inner_text("#order-dialog")
+    assert "tick to rejection" in text and "tick to ack" not in text
+    assert "sell 0.004 BTCUSDT at 61\u202f240.0" in text and "0000" not in text
+    assert visit.complaints == []
+
+
+async def test_why_it_does_not_quote(site, port, visit):
+    """In a control arm the page says so, for how long, and draws no spread of ours; the market's goes on."""
+    bot, now = Bot(), time.time_ns()
+    quoted = spread_fields(Decimal(40_000), Decimal(2), Decimal(4), Decimal(2))
+    gone = dict.fromkeys(("own_spread_integral", "market_spread_integral", "mid_integral"))
+    known = {"market_spread_integral_valid": Decimal(4) * SECOND, "mid_integral_known": Decimal(40_000) * SECOND}
+    silent = spread_fields(Decimal(40_000), Decimal(1), Decimal(1), Decimal(1), two_sided_ns=0) | gone | known
+    arm = {"experiment": "quoting", "assignment_id": "7-1", "arm": "off", "start_ns": now - 12 * SECOND}
+    assigned = {"venue": "binance", "symbol": "BTCUSDT", **arm, "planned_end_ns": now + 300 * SECOND}
+    site.feed(bot.events(now, bot.event("flashmm.spread.sample", now - SECOND, **quoted)))
+    site.feed(bot.events(now, bot.event("flashmm.assignment", now - 12 * SECOND, **assigned)))
+    site.feed(bot.events(now, bot.event("flashmm.spread.sample", now, **silent)))
+    await visit.open(port)
+    await visit.page.wait_for_selector('#quoting[data-state="pause"]')
+    assert await visit.text("quoting-text") == "Not quoting, control arm"
+    assert re.fullmatch(r"now off for 1\d s, control arm", await visit.text("quoting-why"))
+    assert "Experiment “quoting”: arm off" in await visit.text("arm")
+    assert await visit.text("spread-difference") == "0.500" and await visit.text("uptime") == "50.0"
+    last = "flashmm.state.seriesOf('spread', flashmm.board.selection).texts.map((column) => column.at(-1))"
+    assert (await visit.page.evaluate(last))[:2] == [None, "1.0000"]
+
+
+async def test_an_order_in_the_address_opens(site, port, visit):
+    """An address with an order in it opens that order."""
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port, "?order=o-1")
+    await visit.page.wait_for_selector("#order-dialog .waterfall")
+    assert "Order o-1" in await visit.page.inner_text("#order-title")
+
+
+async def test_a_chart_as_a_table(site, port, visit):
+    """Each chart's numbers can be read as a table, by keyboard."""
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port)
+    await visit.page.wait_for_selector("#spread-chart canvas")
+    await visit.page.focus("#spread-numbers summary")
+    await visit.page.keyboard.press("Enter")
+    await visit.page.wait_for_selector("#spread-numbers td:has-text('1.31')")
 
 
 async def test_unknown_order_says_so(site, port, visit):
@@ -354,4 +413,4 @@ class TestLooks:
         )
         assert unnamed == 0
         assert await visit.page.locator("main, header.top, footer").count() == 3
-        assert "Profit and loss" in await visit.page.get_attribute("#pnl-chart", "aria-label")
+        assert "Net profit and loss" in await visit.page.get_attribute("#pnl-chart", "aria-label")

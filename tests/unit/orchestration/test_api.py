@@ -18,6 +18,7 @@ from flashmm_orchestration.api._wire import plain
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
+from flashmm_orchestration.api.traces import traces_router
 from flashmm_orchestration.health import Health, Status
 
 NOW = 1_800_000_000_000_000_000
@@ -78,6 +79,7 @@ def client(traces: OneOrder, health: Health | None = None) -> httpx.AsyncClient:
     parts = Parts(
         routers=(
             orders_router(traces, lambda: NOW, gate, PageSize(100, 1000)),
+            traces_router(traces, gate),
             probes_router(board, registry, lambda: {"more": 1}),
         ),
         socket=nothing,
@@ -110,6 +112,7 @@ async def test_one_order_comes_whole() -> None:
     ("path", "status", "words"),
     [
         ("/api/orders/nope", 404, "order 'nope' is not in the store"),
+        ("/api/traces/xyz", 404, "trace xyz is not in the store"),
         ("/api/orders/gone", 503, "it restarts"),
         ("/api/orders?start=yesterday", 400, "start='yesterday'"),
         ("/api/orders?limit=0", 422, "limit: "),

@@ -44,7 +44,35 @@ class TestPnl:
             "funding": "1234567.89",
             "net": "1234568.1899999",
             "missing": [],
+            "notional": None,
+            "net_bps": None,
         }
+
+    def test_net_of_the_notional(self):
+        """The notional of all fills, and net in basis points of it; a market's and a side's counters add up."""
+        bot, projection = Bot(), Projection()
+        projection.project(bot.pnl(NOW, 1.5, 0, 0, 0))
+        rows = [
+            ("flashmm_fill_notional_total", value, MARKET | {"flashmm_currency": "USDT", "flashmm_side": side})
+            for side, value in (("buy", 1000.5), ("sell", 1999.5))
+        ]
+        item = only(projection.project(bot.points(NOW, rows)), "pnl")
+        assert (item["net"], item["notional"], item["net_bps"]) == ("1.5", "3000.0", "5.0000")
+
+    def test_fills_alone_are_no_pnl(self):
+        """Fills in a currency that no P&L is in bring no item of their own."""
+        rows = [("flashmm_fill_notional_total", 5.0, MARKET | {"flashmm_currency": "USD"})]
+        assert "pnl" not in Projection().project(Bot().points(NOW, rows))
+
+    def test_a_new_run_begins_at_nothing(self):
+        """A bot that starts again shows nothing of the run before, also where it has not told all parts yet."""
+        first, second = (Bot(run=f"01a204d8-000{number}") for number in (1, 2))
+        projection = Projection()
+        projection.project(first.pnl(NOW, 9, 9, 9, 9))
+        batch = second.points(NOW, [("flashmm_pnl_realized", 5.0, {"flashmm_currency": "USDT"})])
+        assert only(projection.project(batch), "pnl")["net"] == "5"
+        projection.project(first.hello(NOW))
+        assert only(projection.project(second.pnl(NOW, 5, 1, 0, 0)), "pnl")["net"] == "6"
 
     def test_missing_parts_are_named(self):
         """A bot that tells only realized P&L gets a net that says what it lacks."""
@@ -131,6 +159,41 @@ class TestSpread:
         ]
         market = only(items, "market")
         assert (market["mid"], market["bid"], market["own_ask"]) == ("50000", "49999", "50001.5")
+
+    def test_mean_over_the_window(self):
+        """Beside the second: five minutes, weighted by time; what is older than those falls out of them."""
+        bot, projection = Bot(), Projection()
+
+        def second(after, own, two_sided_ns):
+            more = {"own": Decimal(own), "market": Decimal(6), "total": Decimal(2), "two_sided_ns": two_sided_ns}
+            at = NOW + after * SECOND
+            event = bot.event("flashmm.spread.sample", at, **spread_fields(Decimal(50_000), **more))
+            return only(projection.project(bot.events(at, event)), "spread")
+
+        assert second(0, 5, SECOND)["mean"]["own_bps"] == "1.0000"
+        mean = second(1, 1, SECOND // 3)["mean"]
+        assert (mean["own_bps"], mean["uptime"], mean["seconds"]) == ("0.8000", "0.666667", "2")
+        last = second(300, 3, SECOND)["mean"]
+        assert (last["own_bps"], last["difference_bps"], last["seconds"]) == ("0.5000", "0.7000", "2")
+
+    def test_the_market_goes_on_without_us(self):
+        """While we do not quote there is no spread of ours, and the market's is still told."""
+        gone = dict.fromkeys(("own_spread_integral", "market_spread_integral", "mid_integral"))
+        known = {"market_spread_integral_valid": Decimal(4) * SECOND, "mid_integral_known": Decimal(40_000) * SECOND}
+        bot, fields = Bot(), spread_fields(Decimal(40_000), Decimal(1), Decimal(1), Decimal(1), two_sided_ns=0)
+        event = bot.event("flashmm.spread.sample", NOW, **(fields | gone | known))
+        item = only(Projection().project(bot.events(NOW, event)), "spread")
+        assert (item["own_bps"], item["market_bps"], item["market_always_bps"]) == (None, None, "1.0000")
+        assert item["mean"]["own_bps"] is None and item["uptime"] == "0.000000"
+
+    def test_assignments_are_told(self):
+        """Which arm an experiment is in, and when it began and ends: times as text."""
+        bot = Bot()
+        fields = {"venue": "binance", "symbol": "BTCUSDT", "experiment": "quoting", "assignment_id": "7-1"}
+        fields |= {"arm": "off", "start_ns": NOW, "planned_end_ns": NOW + SECOND}
+        items = Projection().project(bot.events(NOW, bot.event("flashmm.assignment", NOW, **fields)))
+        item = only(items, "experiments")
+        assert (item["arm"], item["start_ns"], item["planned_end_ns"]) == ("off", str(NOW), str(NOW + SECOND))
 
     def test_unknown_stays_unknown(self):
         """Where nothing was paired or valid, there is no spread: not zero."""

@@ -4,16 +4,21 @@ import { TimeChart } from "./chart.js";
 import { byId, el, setText, show } from "./dom.js";
 import * as format from "./format.js";
 import { fetchHistory } from "./history.js";
+import { numbers } from "./numbers.js";
 import { OrderDialog } from "./order.js";
 import * as panels from "./panels.js";
-import { ownerOf } from "./state.js";
-import { OrderList, Tape } from "./tables.js";
+import { described, drawQuoting } from "./quoting.js";
+import { ownerOf, STREAMS } from "./state.js";
+import { OrderList, Tape, TAPE_ROWS } from "./tables.js";
 
 const RANGES = [["5 m", 300], ["15 m", 900], ["1 h", 3_600], ["6 h", 21_600], ["24 h", 86_400]];
 const CHART_EVERY_MS = 250;
 const STALE_MS = 15_000;
 const WINDOW_MIN_S = 60;
-const CHARTED = ["pnl", "spread", "inventory", "model"];
+const SETTLE_MS = 60;
+/** Each chart, and what must be known of the selection before its history can be asked for. */
+const NEEDS = { pnl: ["currency"], spread: ["venue", "symbol"], inventory: ["venue", "symbol"], model: ["symbol"] };
+const CHARTED = Object.keys(NEEDS);
 
 const percentTicks = (_, splits) => splits.map((value) => `${(100 * value).toFixed(0)}`);
 
@@ -26,16 +31,21 @@ export class Board {
     this.connected = false;
     this.drawnMs = 0;
     this.behind = false;
-    this.loading = new AbortController();
-    this.dialog = new OrderDialog();
-    this.tape = new Tape();
-    this.orders = new OrderList((id) => this.dialog.open(id));
+    this.loading = new Map();
+    this.wanted = new Set();
+    this.settling = 0;
+    this.dialog = new OrderDialog((item) => this.state.item("instruments", { ...this.selection, ...item }));
+    const open = (id) => this.dialog.open(id);
+    this.tape = new Tape(open);
+    this.orders = new OrderList(open);
     this.charts = this.makeCharts();
+    this.tables();
     this.ranges();
     for (const id of ["bot", "market", "currency"]) byId(id).addEventListener("change", () => this.choose());
   }
 
   start() {
+    this.dialog.openAddressed();
     const frame = () => {
       this.draw();
       requestAnimationFrame(frame);
@@ -52,24 +62,51 @@ export class Board {
     this.drawnMs = 0;
   }
 
-  /** Ask for the selected charts' history, all or some. */
-  async load(streams = CHARTED) {
-    const at = this.selection;
-    if (!at.bot) return;
-    const now = Date.now() / 1000;
-    const { signal } = this.loading;
-    await Promise.all(streams.map((stream) => this.loadOne(stream, { ...at }, now, signal)));
+  /** Ask for charts' history, once for all that is asked within a moment, as soon as it is known whose. */
+  load(streams = CHARTED) {
+    for (const stream of streams) this.wanted.add(stream);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.loadWanted(), SETTLE_MS);
+  }
+
+  /** One stream lost something: its chart is drawn from history again, if it has one. */
+  reload(stream) {
+    if (CHARTED.includes(stream)) this.load([stream]);
+  }
+
+  loadWanted() {
+    const at = { ...this.selection };
+    const ready = [...this.wanted].filter((stream) => at.bot && NEEDS[stream].every((name) => at[name]));
+    for (const stream of ready) {
+      this.wanted.delete(stream);
+      this.loading.get(stream)?.abort();
+      const asked = new AbortController();
+      this.loading.set(stream, asked);
+      this.loadOne(stream, at, Date.now() / 1000, asked.signal);
+    }
   }
 
   async loadOne(stream, at, now, signal) {
     try {
       const points = await fetchHistory(stream, at, now - this.rangeS, now, signal);
+      if (signal.aborted) return;
       this.state.seriesOf(stream, at).rebase(points);
       this.note("history", "");
     } catch (failure) {
-      if (!signal.aborted) this.note("history", `History is not available: ${failure.message}. Live values go on.`);
+      if (!signal.aborted) this.failed(stream, failure);
     }
     this.drawnMs = 0;
+  }
+
+  /** Without a connection it will be asked for again when that is back. */
+  failed(stream, failure) {
+    this.wanted.add(stream);
+    this.note("history", `History is not available: ${failure.message}. Live values go on.`);
+  }
+
+  /** The stream is live again: what could not be had before is asked for now. */
+  reconnected() {
+    if (this.wanted.size) this.load([...this.wanted]);
   }
 
   note(what, text) {
@@ -99,14 +136,15 @@ export class Board {
     const at = this.selection;
     const item = (stream) => this.state.item(stream, at);
     if (fresh.has("pnl")) this.drawTitle(item("pnl"));
+    if (fresh.has("bots")) panels.drawBot(item("bots"));
     if (fresh.has("spread")) panels.drawSpread(item("spread"));
-    if (fresh.has("market")) panels.drawMarket(item("market"), item("instruments"));
+    if (fresh.has("market") || fresh.has("instruments")) panels.drawMarket(item("market"), item("instruments"));
     if (fresh.has("inventory") || fresh.has("instruments")) panels.drawInventory(item("inventory"), item("instruments"));
     if (fresh.has("activity")) panels.drawActivity(item("activity"));
     if (fresh.has("model")) panels.drawModel(item("model"));
     if (fresh.has("latency")) panels.drawLatency(item("latency"));
     if (fresh.has("completeness")) drawCompleteness(item("completeness"));
-    if (fresh.has("trades")) this.drawTape();
+    if (fresh.has("trades") || fresh.has("instruments")) this.drawTape();
     if (fresh.has("orders")) this.orders.draw([...this.state.orders.values()].filter((order) => this.shows(order)), item("instruments"));
   }
 
@@ -119,7 +157,8 @@ export class Board {
     const trades = this.state.trades.filter((trade) => this.shows(trade));
     this.tape.draw(trades, this.state.item("instruments", this.selection));
     const last = trades.at(-1);
-    setText(byId("tape-readout"), last ? `fees in ${last.fee_currency}` : "");
+    const kept = trades.length > 1 ? `last ${format.count(Math.min(trades.length, TAPE_ROWS))}; ` : "";
+    setText(byId("tape-readout"), last ? `${kept}newest first` : "");
   }
 
   shows(item) {
@@ -152,8 +191,7 @@ export class Board {
   choose() {
     const [bot, account] = byId("bot").value.split("\n");
     const [venue, symbol] = byId("market").value.split("\n");
-    this.selection = { bot, account, venue, symbol, currency: byId("currency").value };
-    this.changed();
+    this.move({ bot, account, venue, symbol, currency: byId("currency").value });
     this.select();
     toAddress(this.selection);
   }
@@ -163,18 +201,16 @@ export class Board {
     if (Object.keys(next).every((name) => next[name] === before[name])) return;
     this.selection = next;
     this.changed();
+    const moved = (name) => next[name] !== before[name];
+    const owned = moved("bot") || moved("account");
+    this.load(CHARTED.filter((stream) => owned || NEEDS[stream].some(moved)));
   }
 
   changed() {
-    this.loading.abort();
-    this.loading = new AbortController();
     this.tape.clear();
     this.orders.clear();
-    for (const stream of ["pnl", "spread", "market", "inventory", "activity", "model", "latency", "completeness", "trades", "orders"]) {
-      this.state.fresh.add(stream);
-    }
+    for (const stream of STREAMS) this.state.fresh.add(stream);
     this.drawnMs = 0;
-    this.load();
   }
 
   watchStale() {
@@ -183,7 +219,7 @@ export class Board {
     const stale = this.connected && silentMs > STALE_MS;
     byId("board").toggleAttribute("data-stale", stale || !this.connected);
     show(byId("stale"), stale);
-    if (stale) setText(byId("stale"), `No data from ${this.selection.bot} for ${age(silentMs)}. The figures below are its last.`);
+    if (stale) setText(byId("stale"), `No data from ${this.selection.bot} for ${format.span(silentMs / 1000)}. The figures below are its last.`);
   }
 
   ranges() {
@@ -211,6 +247,7 @@ export class Board {
       spread: new TimeChart(byId("spread-chart"), {
         lines: [{ colour: "--own", width: 1.6 }, { colour: "--market", width: 1.4 }],
         band: [2, 1],
+        shadeMissing: 1,
         empty: "No spread samples yet: call bot.market(…).book(…) and .quoting(…).",
         onCursor: follow("spread"),
         sync: "board",
@@ -229,6 +266,15 @@ export class Board {
     };
   }
 
+  tables() {
+    const percent = (text) => format.percent(text);
+    const of = (name) => [() => this.state.seriesOf(name, this.selection), () => this.window(Date.now() / 1000)];
+    numbers("pnl", [["Net", format.money]], ...of("pnl"));
+    numbers("spread", [["Ours, bps", (text) => format.bps(text)], ["Market, bps", (text) => format.bps(text)], ["One tick wide, %", percent]], ...of("spread"));
+    numbers("inventory", [["Position", format.signedQuantity]], ...of("inventory"));
+    numbers("model", [["Reported, %", percent], ["Hit rate, %", percent]], ...of("model"));
+  }
+
   drawCharts() {
     this.drawnMs = Date.now();
     const at = this.selection;
@@ -238,9 +284,16 @@ export class Board {
       const { times, values } = this.state.seriesOf(name, at);
       const columns = name === "spread" ? values.slice(0, 2) : values;
       this.charts[name].draw([times, ...columns], window, this.words(name));
+      if (name === "spread") this.drawQuoting();
       if (name === "spread") this.charts.tick.draw([times, values[2]], window, "Share of each second in which the spread was one tick");
     }
     this.readouts();
+  }
+
+  drawQuoting() {
+    const at = this.selection;
+    const quotes = this.state.seriesOf("spread", at);
+    drawQuoting(described(this.state.item("spread", at), this.state.item("experiments", at), quotes.since(0), Date.now()));
   }
 
   /** The time range, or as much of it as there is anything to show for. */
@@ -251,7 +304,9 @@ export class Board {
 
   words(name) {
     const minutes = Math.round(this.rangeS / 60);
-    return `${byId(`${name}-title`).textContent}, last ${minutes} minutes. ${byId(`${name}-readout`).textContent}`;
+    const [low, high] = this.state.seriesOf(name, this.selection).extent(0);
+    const between = low === null ? "" : ` Between ${low} and ${high}.`;
+    return `${byId(`${name}-title`).textContent}, last ${minutes} minutes.${between} Now: ${byId(`${name}-readout`).textContent}`;
   }
 
   readouts() {
@@ -259,7 +314,7 @@ export class Board {
     const key = (name) => el("span", { className: `key ${name}` });
     this.readout("pnl", ([net]) => [part(format.money(net)), ` ${this.selection.currency}`]);
     this.readout("spread", ([own, market, tick]) => [
-      key("own"), "ours ", part(format.bps(own)), key("market"), "market ", part(format.bps(market)), " bps · tick-bound ", part(format.percent(tick)), " %",
+      key("own"), "ours ", part(own === null ? "not quoting" : format.bps(own)), key("market"), "market ", part(format.bps(market)), " · one tick wide ", part(format.percent(tick)), " %",
     ]);
     this.readout("inventory", ([position]) => [part(format.signedQuantity(position))]);
     this.readout("model", ([accuracy, hits]) => [key("own"), "reported ", part(format.percent(accuracy)), key("market"), "hit rate ", part(format.percent(hits)), " %"]);
@@ -289,11 +344,6 @@ function options(select, pairs, chosen) {
   const same = pairs.length === select.options.length && pairs.every(([value], index) => select.options[index].value === value);
   if (!same) select.replaceChildren(...pairs.map(([value, text]) => el("option", { value }, text)));
   if (select.value !== chosen) select.value = chosen;
-}
-
-function age(ms) {
-  const seconds = Math.round(ms / 1000);
-  return seconds < 120 ? `${seconds} s` : seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }
 
 const ADDRESS = ["bot", "account", "venue", "symbol", "currency"];

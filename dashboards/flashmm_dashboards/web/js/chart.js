@@ -27,7 +27,7 @@ export class TimeChart {
   /**
    * lines: [{ colour, fill, width, step }], one for each column drawn; band: [upper, lower] line numbers.
    * baseline: a value with a dashed line; range: fixed value range; ticks: how values are written, default plain.
-   * empty: what to say without data; spanGaps: a line goes on where other columns have points of their own;
+   * shadeMissing: the line whose absence is shaded, where others go on; empty: what to say without data; spanGaps: a line goes on where other columns have points of their own;
    * onCursor(index or null).
    */
   constructor(box, options) {
@@ -96,7 +96,7 @@ export class TimeChart {
       axes: this.axes(),
       series: [{}, ...lines.map((line) => this.line(line))],
       bands: band ? [{ series: band, fill: colour("--own-fill") }] : [],
-      hooks: { draw: [(plot) => this.decorate(plot)], setCursor: [(plot) => this.options.onCursor?.(plot.cursor.idx ?? null)] },
+      hooks: { drawClear: [(plot) => this.shade(plot)], draw: [(plot) => this.decorate(plot)], setCursor: [(plot) => this.options.onCursor?.(plot.cursor.idx ?? null)] },
     };
   }
 
@@ -118,6 +118,26 @@ export class TimeChart {
     const x = { ...shared, show: !this.options.bare, grid: { show: false }, values: timeTicks, size: 26, gap: 6, space: 84 };
     const y = { ...shared, grid, values: this.options.ticks ?? plainTicks, size: 54, gap: 8, space: this.options.space ?? 36 };
     return [x, y];
+  }
+
+  /** A grey ground where one line is missing and another is not. */
+  shade(plot) {
+    const column = this.options.shadeMissing;
+    if (column === undefined) return;
+    const [times, ...lines] = plot.data;
+    const missing = (place) => lines[column - 1][place] === null && lines.some((line) => line[place] !== null);
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.fillStyle = colour("--pause");
+    for (let place = 0; place < times.length; place += 1) {
+      if (!missing(place)) continue;
+      const from = place;
+      while (place + 1 < times.length && missing(place + 1)) place += 1;
+      const left = Math.max(bbox.left, plot.valToPos(times[Math.max(0, from - 1)], "x", true));
+      const right = Math.min(bbox.left + bbox.width, plot.valToPos(times[place], "x", true));
+      if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    }
+    ctx.restore();
   }
 
   decorate(plot) {

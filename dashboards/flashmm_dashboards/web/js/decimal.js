@@ -55,6 +55,11 @@ export function places(text) {
   return parse(text).places;
 }
 
+/** Without zeros at the end of the fraction. */
+export function trim(text) {
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
 /** With at least so many places: zeros are added, no digit is lost. */
 export function pad(text, count) {
   return round(text, Math.max(count, places(text)));

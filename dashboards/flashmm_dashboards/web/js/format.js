@@ -1,13 +1,15 @@
 /** How values are written: exact decimals rounded to be read, durations with the unit that fits, times in one zone. */
 
-import { group, isDecimal, moneyPlaces, pad, places, round, shift, sign } from "./decimal.js";
+import { group, isDecimal, moneyPlaces, pad, places, round, shift, sign, trim } from "./decimal.js";
 
 export const NOTHING = "–";
 
 export const money = (text) => (isDecimal(text) ? group(round(text, moneyPlaces(text)), { plus: true }) : NOTHING);
-/** All digits, and as many places as the step (tick or lot) has, where it is known. */
-export const stepped = (text, step) => (isDecimal(text) ? group(pad(text, isDecimal(step) ? places(step) : 0)) : NOTHING);
+/** All digits that say something, and as many places as the step (tick or lot) has, where it is known. */
+export const stepped = (text, step) => (isDecimal(text) ? group(pad(trim(text), isDecimal(step) ? places(trim(step)) : 0)) : NOTHING);
 export const signedQuantity = (text) => (isDecimal(text) ? group(text, { plus: true }) : NOTHING);
+/** An amount without a sign. */
+export const amount = (text) => (isDecimal(text) ? group(round(text, moneyPlaces(text))) : NOTHING);
 /** Basis points to a hundredth; below one, to a thousandth. */
 export const bps = (text, plus = false) => (isDecimal(text) ? group(round(text, moneyPlaces(shift(text, 1)) === 4 ? 3 : 2), { plus }) : NOTHING);
 /** A share such as "0.8312" as per cent, "83.1". */
@@ -34,6 +36,12 @@ export function durationText(micros) {
 
 function three(number) {
   return number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2);
+}
+
+/** Seconds as people say them: "12 s", "3 min", "5 h". */
+export function span(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }
 
 let utc = true;
@@ -67,4 +75,6 @@ const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 export const clock = (ms) => format("clock", CLOCK).format(ms);
 export const exactClock = (ms) => format("exact", { ...CLOCK, fractionalSecondDigits: 3 }).format(ms);
 export const minute = (ms) => format("minute", { hour: "2-digit", minute: "2-digit" }).format(ms);
+/** The time of today, or the day and the time of another. */
+export const dayClock = (ms) => `${day(ms) === day(Date.now()) ? "" : `${day(ms)}, `}${clock(ms)}`;
 export const day = (ms) => format("day", { day: "numeric", month: "short" }).format(ms);

@@ -1,6 +1,6 @@
 /** History by PromQL: the same expressions that any other reader would use. */
 
-import { shift, sum } from "./decimal.js";
+import { shift, sign, sum } from "./decimal.js";
 
 const POINTS = 600;
 
@@ -23,8 +23,8 @@ const QUERIES = {
     texts: (parts) => [sum([...parts.values()])],
   },
   spread: {
-    promql: (at) => selector("flashmm_(quote|market)_spread_ratio", market(at)),
-    texts: (parts) => [bps(parts.get("flashmm_quote_spread_ratio")), bps(parts.get("flashmm_market_spread_ratio")), null],
+    promql: (at) => selector("flashmm_(quote_spread|market_spread|quote_uptime)_ratio", market(at)),
+    texts: (parts) => [quoted(parts), bps(parts.get("flashmm_market_spread_ratio")), null],
   },
   inventory: {
     promql: (at) => selector("flashmm_inventory_position", market(at)),
@@ -35,6 +35,12 @@ const QUERIES = {
     texts: (parts) => [[...parts.values()][0], null],
   },
 };
+
+/** A lookback holds the last spread while nothing is quoted; the uptime says when that is. */
+function quoted(parts) {
+  const uptime = parts.get("flashmm_quote_uptime_ratio");
+  return uptime !== undefined && sign(uptime) === 0 ? null : bps(parts.get("flashmm_quote_spread_ratio"));
+}
 
 function bps(text) {
   return text === undefined ? null : shift(text, 4);

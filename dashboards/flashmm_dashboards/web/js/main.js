@@ -6,21 +6,22 @@ import * as format from "./format.js";
 import { State, STREAMS } from "./state.js";
 import { StreamClient } from "./stream.js";
 
-const CONNECTION = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
+const CONNECTION = { connecting: "Connecting", live: "Live", lost: "Reconnecting" };
 
 const state = new State();
 const board = new Board(state);
 
-function connection(name, waitS) {
+function connection(name) {
   board.connected = name === "live";
   byId("connection").dataset.state = name;
-  setText(byId("connection-text"), name === "lost" ? `Disconnected, trying again in ${waitS} s` : CONNECTION[name]);
+  setText(byId("connection-text"), CONNECTION[name]);
+  if (name === "live") board.reconnected();
 }
 
 function missed(stream, gap) {
   if (gap.reason === "conflated") return;
   state.restart(stream);
-  board.load();
+  board.reload(stream);
 }
 
 function streamAddress() {

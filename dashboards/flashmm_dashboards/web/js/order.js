@@ -8,54 +8,82 @@ import { bar } from "./panels.js";
 const STATES = { "flashmm.fill": "fill", "flashmm.order": "state" };
 
 export class OrderDialog {
-  constructor() {
+  /** instrumentOf(order): tick and lot of an order's market, where they are known. */
+  constructor(instrumentOf) {
+    this.instrumentOf = instrumentOf;
     this.dialog = byId("order-dialog");
     this.body = byId("order-body");
     this.asked = 0;
     this.dialog.addEventListener("click", (click) => click.target === this.dialog && this.dialog.close());
   }
 
-  async open(id) {
-    const asked = ++this.asked;
-    setText(byId("order-title"), `Order ${id}`);
-    setText(byId("order-subtitle"), "");
-    this.body.replaceChildren(el("p", { className: "nothing" }, "Loading…"));
-    if (!this.dialog.open) this.dialog.showModal();
-    const content = await load(id);
-    if (asked === this.asked) this.show(content);
+  open(id) {
+    return this.show(`Order ${id}`, () => order(id));
   }
 
-  show({ subtitle, parts }) {
+  /** What the address asks for: `?order=<id>`, or `?trace=<id>` for the order that a trace is about. */
+  openAddressed() {
+    const asked = new URLSearchParams(location.search);
+    if (asked.has("order")) this.open(asked.get("order"));
+    else if (asked.has("trace")) this.show(`Trace ${asked.get("trace")}`, () => ofTrace(asked.get("trace")));
+  }
+
+  async show(title, read) {
+    const asked = ++this.asked;
+    this.fill(title, "", [el("p", { className: "nothing" }, "Loading…")]);
+    if (!this.dialog.open) this.dialog.showModal();
+    const found = await read();
+    if (asked !== this.asked) return;
+    if (found.sorry) this.fill(title, "", [el("p", { className: "nothing" }, found.sorry)]);
+    else this.fill(`Order ${found.order_id}`, ...describe(found, (item) => this.instrumentOf(item)));
+  }
+
+  fill(title, subtitle, parts) {
+    setText(byId("order-title"), title);
     setText(byId("order-subtitle"), subtitle);
     this.body.replaceChildren(...parts);
   }
 }
 
-async function load(id) {
+const order = (id) => ask(`/api/orders/${encodeURIComponent(id)}`, `Order ${id}`);
+
+async function ofTrace(id) {
+  const found = await ask(`/api/traces/${encodeURIComponent(id)}`, `Trace ${id}`);
+  if (found.sorry) return found;
+  return found.order_id ? order(found.order_id) : { sorry: `Trace ${id} is about no order.` };
+}
+
+/** The answer, or { sorry: what to say }. */
+async function ask(path, what) {
   try {
-    const answer = await fetch(`/api/orders/${encodeURIComponent(id)}`);
-    const order = await answer.json();
-    return answer.ok ? describe(order) : nothing(String(order.error?.message ?? `HTTP ${answer.status}`));
+    const answer = await fetch(path);
+    if (answer.ok) return await answer.json();
+    return { sorry: answer.status === 404 ? `${what} is not in the store: it may be too old, or not there yet.` : `The store answered ${answer.status}. Try again in a moment.` };
   } catch (failure) {
-    return nothing(`The order could not be loaded: ${failure.message}. Try again in a moment.`);
+    return { sorry: `${what} could not be loaded: ${failure.message}. Try again in a moment.` };
   }
 }
 
-function nothing(text) {
-  return { subtitle: "", parts: [el("p", { className: "nothing" }, text)] };
+/** The subtitle, and the parts of the dialog. */
+function describe(found, instrumentOf) {
+  const placement = (found.placement ?? []).map(timed);
+  const root = placement.find((span) => span.name === "order") ?? placement[0];
+  const events = (found.events ?? []).map(flat).sort(byTime);
+  const start = root?.start ?? events[0]?.at ?? 0n;
+  const instrument = instrumentOf(marketOf(root, events));
+  const parts = [];
+  if (root) parts.push(section("Placement: where its time went", waterfall(root, placement)));
+  const later = (found.later ?? []).map(timed).filter((span) => span.end > span.start);
+  const lines = [...events, ...later].sort(byTime).map((each) => (each.name ? spanLine(each, start) : eventLine(each, start, instrument)));
+  parts.push(section("Life, from the tick on", lines.length ? el("div", { className: "life" }, ...lines.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
+  if (root?.trace_id) parts.push(el("p", { className: "readout" }, "Trace ", el("code", {}, root.trace_id)));
+  return [subtitle(root, events, instrument), parts];
 }
 
-function describe(order) {
-  const placement = (order.placement ?? []).map(timed);
-  const root = placement.find((span) => span.name === "order") ?? placement[0];
-  const events = (order.events ?? []).map(flat).sort(byTime);
-  const start = root?.start ?? events[0]?.at ?? 0n;
-  const parts = [];
-  if (root) parts.push(section("Placement", waterfall(root, placement)));
-  const later = (order.later ?? []).map(timed).filter((span) => span.end > span.start);
-  const lines = [...events, ...later].sort(byTime).map((each) => (each.name ? spanLine(each, start) : eventLine(each, start)));
-  parts.push(section("Life", lines.length ? el("div", { className: "life" }, ...lines.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
-  return { subtitle: subtitle(root, events), parts };
+function marketOf(root, events) {
+  const said = events.find((event) => event.symbol) ?? {};
+  const attributes = root?.attributes ?? {};
+  return { venue: said.venue ?? attributes["flashmm.venue"], symbol: said.symbol ?? attributes["flashmm.symbol"] };
 }
 
 function timed(span) {
@@ -82,10 +110,10 @@ function nanos(value) {
 
 const micros = (span) => Number(span) / 1_000;
 
-function subtitle(root, events) {
+function subtitle(root, events, instrument) {
   const order = events.find((event) => event.price !== undefined) ?? {};
   const attributes = root?.attributes ?? {};
-  const what = [order.side ?? attributes["flashmm.side"], stepped(order.quantity), order.symbol ?? attributes["flashmm.symbol"], "at", stepped(order.price)];
+  const what = [order.side ?? attributes["flashmm.side"], stepped(order.quantity, instrument?.lot), order.symbol ?? attributes["flashmm.symbol"], "at", stepped(order.price, instrument?.tick)];
   const begun = root?.start ?? events[0]?.at;
   return `${what.filter(Boolean).join(" ")}${begun ? ` · ${exactClock(Number(begun / 1_000_000n))}` : ""}`;
 }
@@ -95,36 +123,47 @@ function section(title, content) {
 }
 
 function waterfall(root, spans) {
-  const whole = Math.max(1, micros(root.end - root.start));
+  const totalUs = Math.max(1, micros(root.end - root.start));
   const children = spans.filter((span) => span !== root).sort((a, b) => (a.start < b.start ? -1 : 1));
   const rows = [...children, root].flatMap((span) => {
     const failed = span.status === 2 || span.status === "error" ? "failed" : "";
-    const part = ["p50", micros(span.start - root.start) / whole, micros(span.end - span.start) / whole];
-    const name = span === root ? "tick to ack" : String(span.name).replaceAll("_", " ");
+    const part = ["p50", micros(span.start - root.start) / totalUs, micros(span.end - span.start) / totalUs];
+    const name = span === root ? whole(root) : String(span.name).replaceAll("_", " ");
     return [
       el("span", { className: span === root ? "whole" : "" }, name),
       bar(failed || (span === root ? "total" : ""), [part]),
       el("span", { className: "num" }, durationText(micros(span.end - span.start))),
+      el("span", { className: "num dim" }, `${((100 * micros(span.end - span.start)) / totalUs).toFixed(0)} %`),
     ];
   });
   return el("div", { className: "waterfall" }, ...rows);
 }
 
-function eventLine(event, start) {
+const ENDINGS = { acked: "tick to ack", rejected: "tick to rejection", unknown: "tick to time-out", expired: "tick to expiry" };
+
+/** What the whole placement's time is, by how it ended. */
+function whole(root) {
+  const outcome = root.attributes?.["flashmm.order.outcome"];
+  return ENDINGS[outcome] ?? "tick to end";
+}
+
+function eventLine(event, start, instrument) {
   const isFill = STATES[event.kind] === "fill" || event.fill_id !== undefined;
   const state = isFill ? "fill" : String(event.state ?? event.kind ?? "");
   const chip = el("span", { className: "chip", "data-state": isFill ? "filled" : state }, state.replaceAll("_", " "));
-  return [el("span", { className: "dim num" }, `+${durationText(micros(event.at - start))}`), el("span", {}, chip), el("span", {}, isFill ? fillText(event) : stateText(event))];
+  return [el("span", { className: "dim num" }, `+${durationText(micros(event.at - start))}`), el("span", {}, chip), el("span", {}, isFill ? fillText(event, instrument) : stateText(event, instrument))];
 }
 
-function fillText(event) {
-  const fee = event.fee === undefined ? "" : `, fee ${event.fee} ${event.fee_currency ?? ""}`;
-  return `${stepped(event.quantity)} at ${stepped(event.price)}, ${event.liquidity ?? ""}${fee}`;
+function fillText(event, instrument) {
+  const fee = event.fee === undefined ? "" : `, fee ${stepped(event.fee)} ${event.fee_currency ?? ""}`;
+  return `${stepped(event.quantity, instrument?.lot)} at ${stepped(event.price, instrument?.tick)}, ${event.liquidity ?? ""}${fee}`;
 }
 
-function stateText(event) {
-  const filled = isDecimal(event.filled_quantity) && sign(event.filled_quantity) ? `${stepped(event.filled_quantity)} filled` : "";
-  return [event.reason, filled].filter(Boolean).map(String).join(" · ");
+/** A replacement says its new price and quantity; whatever has a reason says it. */
+function stateText(event, instrument) {
+  const filled = isDecimal(event.filled_quantity) && sign(event.filled_quantity) ? `${stepped(event.filled_quantity, instrument?.lot)} filled` : "";
+  const now = event.state === "replaced" ? `now ${stepped(event.quantity, instrument?.lot)} at ${stepped(event.price, instrument?.tick)}` : "";
+  return [now, event.reason && String(event.reason).replaceAll("_", " "), filled].filter(Boolean).join(" · ");
 }
 
 function spanLine(span, start) {

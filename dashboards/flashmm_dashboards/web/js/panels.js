@@ -15,24 +15,45 @@ function put(id, exact, shown, className) {
 }
 
 export function drawPnl(item) {
+  const currency = item ? String(item.currency) : "";
   put("pnl-net", item?.net, format.money(item?.net), format.tone(item?.net));
-  setText(byId("pnl-currency"), item ? String(item.currency) : "");
+  for (const id of ["pnl-currency", "pnl-unit", "notional-unit"]) setText(byId(id), currency);
   for (const part of ["realized", "unrealized", "fees", "funding"]) {
     put(`pnl-${part}`, item?.[part], format.money(item?.[part]), format.tone(item?.[part]));
   }
+  put("notional", item?.notional, format.amount(item?.notional));
+  put("net-bps", item?.net_bps, format.bps(item?.net_bps, true), format.tone(item?.net_bps));
+}
+
+/** Whose run it is, since when, and on what market. */
+export function drawBot(item) {
+  const began = beganMs(item?.run);
+  setText(byId("since"), began ? `since ${format.dayClock(began)}` : "since the run began");
+  byId("since").title = began ? `The run began ${new Date(began).toISOString()}; its id is ${item.run}` : "";
+  setText(byId("demo-market"), MARKETS[item?.feed] ?? "a market");
+}
+
+const MARKETS = { simulated: "a simulated market", recorded: "a recorded market, played again", live: "the live public market" };
+
+/** A run is a UUIDv7: its first 48 bits are the milliseconds of its beginning. */
+function beganMs(run) {
+  const found = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(String(run ?? ""));
+  return found ? Number.parseInt(found[1] + found[2], 16) : 0;
 }
 
 export function drawSpread(item) {
-  const difference = item?.difference_bps;
+  const mean = item?.mean;
+  const difference = mean?.difference_bps;
   const wider = isDecimal(difference) && sign(difference) < 0;
-  const quoting = !item || isDecimal(item.own_bps);
-  setText(byId("spread-label"), !quoting ? "Not quoting both sides" : wider ? "Wider than market" : "Tighter than market");
+  setText(byId("spread-label"), wider ? "Wider than market" : "Tighter than market");
   put("spread-difference", difference, format.bps(difference).replace("\u2212", ""), format.tone(difference));
-  put("spread-own", item?.own_bps, format.bps(item?.own_bps));
-  put("spread-market", item?.market_bps, format.bps(item?.market_bps));
-  put("tick-bound", item?.tick_bound, format.percent(item?.tick_bound));
-  put("uptime", item?.uptime, format.percent(item?.uptime));
-  put("at-best", item?.at_best, format.percent(item?.at_best));
+  put("spread-own", mean?.own_bps, format.bps(mean?.own_bps));
+  put("spread-market", mean?.market_bps, format.bps(mean?.market_bps));
+  put("tick-bound", mean?.tick_bound, format.percent(mean?.tick_bound));
+  put("uptime", mean?.uptime, format.percent(mean?.uptime));
+  put("at-best", mean?.at_best, format.percent(mean?.at_best));
+  const seconds = Number(mean?.seconds ?? 300);
+  for (const each of document.querySelectorAll('[data-window="mean"]')) setText(each, seconds < 299 ? `last ${format.span(seconds)}` : "last 5 min");
 }
 
 export function drawMarket(item, instrument) {
@@ -40,11 +61,12 @@ export function drawMarket(item, instrument) {
   put("mid", item?.mid, price(item?.mid));
   put("best-bid", item?.bid, price(item?.bid));
   put("best-ask", item?.ask, price(item?.ask));
+  setText(byId("quote-unit"), String(instrument?.quote ?? ""));
 }
 
 export function drawInventory(item, instrument) {
   put("position", item?.position, format.signedQuantity(item?.position));
-  setText(byId("position-unit"), instrument ? String(instrument.base ?? "") : "");
+  for (const id of ["position-unit", "inventory-unit"]) setText(byId(id), instrument ? String(instrument.base ?? "") : "");
   put("utilization", item?.utilization, format.percent(item?.utilization));
 }
 
@@ -52,14 +74,16 @@ export function drawActivity(item) {
   put("fills", item?.fills, format.count(item?.fills));
   put("orders-total", item?.orders, format.count(item?.orders));
   const share = item?.fills > 0 ? ((100 * item.maker_fills) / item.fills).toFixed(0) : format.NOTHING;
-  setText(byId("maker-share"), share);
+  put("maker-share", item?.fills > 0 ? item.maker_fills : null, share);
+  put("rejected", item?.rejected, format.count(item?.rejected));
 }
 
 export function drawModel(item) {
   const rate = item?.accuracy ?? item?.hit_rate;
   put("accuracy", rate, format.percent(rate));
-  const judged = item?.judged ? `hit rate ${format.percent(item.hit_rate)} % of ${item.judged}` : String(item?.model ?? "no predictions yet");
+  const judged = item?.judged ? `hit rate ${format.percent(item.hit_rate)} % of the last ${item.judged}` : String(item?.model ?? "no predictions yet");
   setText(byId("model-name"), judged);
+  setText(byId("model-window"), item?.accuracy === undefined ? "" : "by the bot");
   byId("model-name").title = String(item?.model ?? "");
 }
 
@@ -75,7 +99,8 @@ export function drawLatency(item) {
   putDuration("latency-p50", item?.total?.p50_us);
   putDuration("latency-p99", item?.total?.p99_us);
   show(byId("stages-nothing"), !item);
-  setText(byId("latency-readout"), item ? `last ${format.count(item.window)} orders` : "");
+  setText(byId("latency-readout"), item ? `last ${format.count(item.window)} orders; bar p50, its tail p99` : "");
+  setText(byId("latency-window"), item ? `last ${format.count(item.window)}` : "");
   byId("stages").replaceChildren(...(item ? stageRows(item) : []));
 }
 

@@ -51,6 +51,27 @@ export class Series {
     this.liveFrom = from;
   }
 
+  /** The least and the greatest text of a column, by value; nulls without any. */
+  extent(column) {
+    let [low, high] = [-1, -1];
+    this.values[column].forEach((value, place) => {
+      if (value === null) return;
+      if (low < 0 || value < this.values[column][low]) low = place;
+      if (high < 0 || value > this.values[column][high]) high = place;
+    });
+    return [this.texts[column][low] ?? null, this.texts[column][high] ?? null];
+  }
+
+  /** Since when a column has been what it is now, known or unknown; null where that began before the first point. */
+  since(column) {
+    const values = this.values[column];
+    const known = values.at(-1) !== null;
+    for (let place = values.length - 1; place >= 0; place -= 1) {
+      if ((values[place] !== null) !== known) return this.times[place];
+    }
+    return null;
+  }
+
   /** The last index with any value at or before a time, or -1. */
   at(time) {
     let low = 0;

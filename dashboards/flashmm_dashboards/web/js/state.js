@@ -8,7 +8,7 @@ const ROWS_MAX = 400;
 
 const SERIES = {
   pnl: { columns: ["net"], texts: (item) => [item.net] },
-  spread: { columns: ["own_bps", "market_bps", "tick_bound"], texts: (item) => [item.own_bps, item.market_bps, item.tick_bound] },
+  spread: { columns: ["own_bps", "market_bps", "tick_bound"], texts: (item) => [item.own_bps, item.market_always_bps ?? item.market_bps, item.tick_bound] },
   inventory: { columns: ["position"], texts: (item) => [item.position] },
   model: { columns: ["accuracy", "hit_rate"], texts: (item) => [item.accuracy, item.hit_rate] },
 };
@@ -22,7 +22,7 @@ const KEYS = {
 const MARKET_KEY = ["bot", "account", "venue", "symbol"];
 
 export const STREAMS = [
-  "bots", "instruments", "pnl", "spread", "market", "latency", "inventory", "activity", "model", "completeness", "trades", "orders",
+  "bots", "instruments", "pnl", "spread", "market", "latency", "inventory", "activity", "model", "completeness", "experiments", "trades", "orders",
 ];
 
 /** The key of an item's subject within its stream. */

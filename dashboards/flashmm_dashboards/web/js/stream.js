@@ -1,5 +1,7 @@
 /** The WebSocket side: subscribe, resume after a loss, notice a dead connection. */
 
+import { Door } from "./door.js";
+
 const PING_EVERY_MS = 5_000;
 const SILENT_MS = 12_000;
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000, 8_000];
@@ -7,7 +9,7 @@ const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000, 8_000];
 /**
  * One connection that comes back by itself.
  * on: { state(name, detail), items(stream, items, snapshot), gap(stream, gap), garbage(count) }
- * States: connecting, live, lost.
+ * States: connecting (the first time), live, lost (and coming back by itself).
  */
 export class StreamClient {
   constructor(url, streams, on) {
@@ -21,6 +23,7 @@ export class StreamClient {
     this.lastHeard = 0;
     this.socket = null;
     this.timer = 0;
+    this.door = new Door(() => this.connect());
   }
 
   start() {
@@ -31,7 +34,8 @@ export class StreamClient {
   }
 
   connect() {
-    this.on.state("connecting");
+    clearTimeout(this.timer);
+    if (!this.failures) this.on.state("connecting");
     const socket = new WebSocket(this.url);
     this.socket = socket;
     this.lastHeard = Date.now();
@@ -50,15 +54,15 @@ export class StreamClient {
     const backoff = BACKOFF_MS[Math.min(this.failures, BACKOFF_MS.length - 1)];
     const wait = Math.max(backoff * (0.75 + Math.random() / 2), this.notBefore - Date.now());
     this.failures += 1;
-    this.on.state("lost", Math.ceil(wait / 1000));
+    this.on.state("lost");
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.connect(), wait);
+    this.timer = setTimeout(() => this.door.knock(), wait);
   }
 
   hurry() {
     if (this.socket || !this.failures) return;
     clearTimeout(this.timer);
-    this.connect();
+    this.door.knock();
   }
 
   watch() {
@@ -84,6 +88,7 @@ export class StreamClient {
         return this.data(frame);
       case "subscribed":
         this.failures = 0;
+        this.door.listener();
         this.note(frame, frame.recovered);
         this.on.state("live");
         return true;

@@ -3,7 +3,7 @@
 import { byId, el, setText, show } from "./dom.js";
 import { bps, clock, durationText, exactClock, NOTHING, stepped, tone } from "./format.js";
 
-const TAPE_ROWS = 120;
+export const TAPE_ROWS = 120;
 const ORDER_ROWS = 60;
 
 const SIDES = { buy: ["▲ buy", "up"], sell: ["▼ sell", "down"] };
@@ -51,7 +51,9 @@ class Rows {
 }
 
 export class Tape {
-  constructor() {
+  /** onOpen(order id) when a fill is chosen. */
+  constructor(onOpen) {
+    this.onOpen = onOpen;
     this.rows = new Rows(byId("tape"), TAPE_ROWS);
   }
 
@@ -62,23 +64,29 @@ export class Tape {
   /** instrument: its tick and lot, where known. */
   draw(trades, instrument) {
     show(byId("tape-nothing"), trades.length === 0);
-    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, instrument));
+    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, this.onOpen), (row, trade) => updateTrade(row, trade, instrument));
   }
 }
 
-function tradeRow(trade, instrument) {
+function tradeRow(trade, onOpen) {
   const taker = trade.liquidity === "taker" ? [el("span", { className: "taker", title: "took liquidity" }, "T")] : [];
   const side = sideCell(trade.side);
   side.append(...taker);
   return el(
     "tr",
-    { className: trade.snapshot ? "" : "fresh", title: `fill ${trade.fill_id}, order ${trade.order_id}, fee ${trade.fee} ${trade.fee_currency}` },
+    { className: trade.snapshot ? "" : "fresh", onclick: () => onOpen(String(trade.order_id)), title: `fill ${trade.fill_id}, order ${trade.order_id}, fee ${trade.fee} ${trade.fee_currency}` },
     el("td", { className: "dim" }, clock(trade.time_ms)),
     side,
-    el("td", { className: "num" }, stepped(trade.quantity, instrument?.lot)),
-    el("td", { className: "num" }, stepped(trade.price, instrument?.tick)),
+    el("td", { className: "num" }),
+    el("td", { className: "num" }),
     el("td", { className: `num ${tone(trade.edge_bps)}` }, bps(trade.edge_bps, true)),
   );
+}
+
+function updateTrade(row, trade, instrument) {
+  const [, , amount, at] = row.children;
+  setText(amount, stepped(trade.quantity, instrument?.lot));
+  setText(at, stepped(trade.price, instrument?.tick));
 }
 
 export class OrderList {
@@ -110,20 +118,23 @@ export class OrderList {
       sideCell(order.side),
       el("td", { className: "num" }),
       el("td", { className: "num" }),
-      el("td", {}, el("span", { className: "chip" })),
+      el("td", {}, el("span", { className: "chip" }), el("span", { className: "why" })),
       el("td", { className: "num" }),
     );
   }
 }
 
+/** States whose reason a trader wants to see at once. */
+const TOLD = new Set(["rejected", "unknown", "expired"]);
+
 function updateOrder(row, order, instrument) {
   const [, , , amount, at, state, latency] = row.children;
   setText(amount, stepped(order.quantity, instrument?.lot));
   setText(at, stepped(order.price, instrument?.tick));
-  const chip = state.firstChild;
+  const [chip, why] = state.children;
   const name = String(order.state ?? NOTHING);
   setText(chip, name.replaceAll("_", " "));
   chip.dataset.state = name;
-  if (order.reason) chip.title = String(order.reason);
+  setText(why, TOLD.has(name) && order.reason ? String(order.reason).replaceAll("_", " ") : "");
   setText(latency, durationText(order.duration_us));
 }
