@@ -28,7 +28,7 @@ _Sums = dict[str, Decimal]
 
 @dataclass(slots=True)
 class _Window:
-    """Samples by the time of their end, and the exact sum of each of their fields; an absent integral adds nothing."""
+    """Samples by the time of their end, and the exact sum of each field; an absent integral adds nothing."""
 
     samples: deque[tuple[int, _Sums]] = field(default_factory=deque[tuple[int, _Sums]])
     sums: _Sums = field(default_factory=dict[str, Decimal])

@@ -71,7 +71,9 @@ def spreads(scope: Scope, *, wide: bool = False) -> Panel:
         panels.BASIS_POINTS,
         decimals=2,
     )
-    ours = f"{_BASIS_POINTS} * {scope.grouped('avg', scope.last(metrics.QUOTE_SPREAD))}"
+    # A lookback would carry the last quote's spread over the time without a quote.
+    quoted = f"({scope.last(metrics.QUOTE_SPREAD)} and {scope.last(metrics.QUOTE_UPTIME)} > 0)"
+    ours = f"{_BASIS_POINTS} * {scope.grouped('avg', quoted)}"
     market = f"{_BASIS_POINTS} * {scope.grouped('avg', scope.last(metrics.MARKET_SPREAD))}"
     queries = Query(ours, f"ours {scope.legend()}"), Query(market, f"market {scope.legend()}")
     return panels.curves(about, *queries, wide=wide)
@@ -81,8 +83,8 @@ def spread_advantage(scope: Scope) -> Panel:
     """How much tighter than the market we quote."""
     about = About(
         "Tighter than the market",
-        "The market's spread without our orders less ours, averaged over five minutes. Not a claim: "
-        "claims are computed by `flashmm verify`, with their uncertainty.",
+        "The market's spread without our orders less ours, averaged over five minutes. A description of "
+        "what was quoted: it has no statement of uncertainty.",
         panels.BASIS_POINTS,
         panels.BELOW_ZERO_IS_BAD,
         base="red",

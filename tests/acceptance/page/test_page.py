@@ -178,7 +178,7 @@ async def test_order_click_through(site, port, visit):
 
 
 async def test_a_rejected_order_says_why(site, port, visit):
-    """A rejection shows its reason in the list, and its time as the time to the rejection; padded zeros are not shown."""
+    """A rejection shows its reason in the list, and its time as the time to the rejection, no padded zeros."""
     bot, now = Bot(), time.time_ns()
     feed_everything(site, bot, now)
     site.feed(bot.spans(now, bot.placement("o-2", "BTCUSDT", "sell", now, STAGES, "rejected")))

@@ -1,14 +1,13 @@
-/** The kinds of panel: each takes a panel of Grafana's JSON and makes { element, refresh(chosen) }. */
+/** The kinds of panel: each takes a panel of Grafana's JSON and makes { element, refresh(chosen, seconds) }. */
 
 import { TimeChart } from "../js/chart.js";
 import { el } from "../js/dom.js";
-import { course, filledIn, now } from "./query.js";
+import { course, exemplars, filledIn, now } from "./query.js";
 import { called, tone, written } from "./value.js";
 
-const SECONDS = 900;
 const COLOURS = 8;
 const EMPTY = "Nothing to show yet.";
-const ELSEWHERE = { logs: "Log lines are read in Grafana, from Loki." };
+const ELSEWHERE = { logs: "Log lines are read in Grafana, from Loki; orders and fills are on the live page." };
 
 const KINDS = {
   timeseries: curves,
@@ -40,21 +39,46 @@ function curves(panel, body) {
   const keys = el("ul", { className: "keys" });
   body.append(box, keys);
   let chart = null;
-  let drawn = -1;
-  return async (chosen) => {
-    const asked = await Promise.all(panel.targets.map((target) => course(filledIn(target.expr, chosen), SECONDS)));
+  let drawn = null;
+  return async (chosen, seconds) => {
+    const asked = await Promise.all(panel.targets.map((target) => course(filledIn(target.expr, chosen, seconds), seconds)));
+    const dots = await orders(panel, chosen, seconds, asked[0].window);
     const lines = asked.flatMap(({ result }, place) =>
       result.map((series) => ({ name: called(panel.targets[place].legendFormat, series.metric), values: series.values ?? [] })));
-    if (lines.length !== drawn) {
+    const names = lines.map(({ name }) => name).join("\n");
+    if (names !== drawn) {
       box.replaceChildren();
       chart?.forget();
       const colours = lines.map((_, place) => ({ colour: `--s${place % COLOURS}` }));
-      chart = new TimeChart(box, { lines: colours, empty: EMPTY, ticks: (_, splits) => splits.map((at) => text(panel, at)) });
-      drawn = lines.length;
+      chart = new TimeChart(box, { lines: colours, empty: EMPTY, ticks: (_, splits) => splits.map((at) => text(panel, at)), onPick: openTrace });
+      drawn = names;
     }
-    chart.draw(columns(lines), asked[0].window, `${panel.title}: ${lines.length} curves`);
-    keys.replaceChildren(...lines.map((line, place) => key(panel, line, place)));
+    chart.dots = dots;
+    chart.draw(columns(lines), asked[0].window, described(panel, lines));
+    keys.replaceChildren(...lines.map((line, place) => key(panel, line, place)), ...slowest(panel, dots));
   };
+}
+
+/** The panel in words: every curve's name and last value. */
+function described(panel, lines) {
+  return `${panel.title}. ${lines.map((line) => `${line.name}: ${text(panel, Number(line.values.at(-1)?.[1]))}`).join("; ") || EMPTY}`;
+}
+
+/** The orders behind a latency panel, where it asks for them. */
+async function orders(panel, chosen, seconds, window) {
+  const targets = panel.targets.filter((target) => target.exemplar);
+  const found = await Promise.all(targets.map((target) => exemplars(filledIn(target.expr, chosen, seconds), window)));
+  return found.flat();
+}
+
+const openTrace = (trace) => open(`/?trace=${trace}`, "_blank", "noopener");
+
+/** The dots again as links, the slowest first: for the keyboard, and where a finger is too large. */
+function slowest(panel, dots) {
+  if (!dots.length) return [];
+  const links = [...dots].sort((a, b) => b.value - a.value).slice(0, 3).map(({ trace, value }) =>
+    el("a", { href: `/?trace=${trace}`, target: "_blank", rel: "noopener", title: `trace ${trace}` }, text(panel, value)));
+  return [el("li", { className: "slowest" }, "slowest orders ", ...links.flatMap((link) => [link, " "]))];
 }
 
 /** uPlot's columns: all times, then each line's values at them. */
@@ -73,8 +97,8 @@ function key(panel, line, place) {
   return el("li", {}, swatch, `${line.name} `, el("b", {}, text(panel, Number(line.values.at(-1)?.[1]))));
 }
 
-function latest(panel, chosen) {
-  return now(filledIn(panel.targets[0].expr, chosen));
+function latest(panel, chosen, seconds) {
+  return now(filledIn(panel.targets[0].expr, chosen, seconds));
 }
 
 function toned(panel, number) {
@@ -86,8 +110,8 @@ function named(panel, series) {
 }
 
 function figures(panel, body) {
-  return async (chosen) => {
-    const found = await latest(panel, chosen);
+  return async (chosen, seconds) => {
+    const found = await latest(panel, chosen, seconds);
     const each = found.map((series) => el("p", { className: "figure" }, toned(panel, Number(series.value[1])), named(panel, series)));
     body.replaceChildren(el("div", { className: "figures" }, ...(each.length ? each : [EMPTY])));
   };
@@ -95,8 +119,8 @@ function figures(panel, body) {
 
 function dials(panel, body) {
   const { min = 0, max = 1 } = defaults(panel);
-  return async (chosen) => {
-    const found = await latest(panel, chosen);
+  return async (chosen, seconds) => {
+    const found = await latest(panel, chosen, seconds);
     const each = found.map((series) => {
       const value = Number(series.value[1]);
       const label = called(panel.targets[0].legendFormat, series.metric);
@@ -107,8 +131,8 @@ function dials(panel, body) {
 }
 
 function rows(panel, body) {
-  return async (chosen) => {
-    const found = await latest(panel, chosen);
+  return async (chosen, seconds) => {
+    const found = await latest(panel, chosen, seconds);
     const names = [...new Set(found.flatMap((series) => Object.keys(series.metric)))].filter((name) => name !== "__name__");
     const head = el("tr", {}, ...[...names, "value"].map((name) => el("th", { scope: "col" }, name.replace("flashmm_", ""))));
     const lines = found.map((series) => el("tr", {}, ...names.map((name) => el("td", {}, series.metric[name] ?? "")),
@@ -121,8 +145,8 @@ function density(panel, body) {
   const canvas = el("canvas", { role: "img" });
   const scale = el("p", { className: "keys" });
   body.append(canvas, scale);
-  return async (chosen) => {
-    const { result, window, step } = await course(filledIn(panel.targets[0].expr, chosen), SECONDS);
+  return async (chosen, seconds) => {
+    const { result, window, step } = await course(filledIn(panel.targets[0].expr, chosen, seconds), seconds);
     const cells = (result[0]?.histograms ?? []).flatMap(([at, { buckets = [] }]) =>
       buckets.map(([, low, high, count]) => ({ at, low: Number(low), high: Number(high), count: Number(count) })));
     scale.textContent = cells.length ? drawCells(canvas, cells.filter((cell) => cell.low > 0), window, step, panel) : EMPTY;

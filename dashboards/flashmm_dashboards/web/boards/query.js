@@ -1,11 +1,20 @@
 /** A board's questions: variables filled in, asked of the Prometheus API beside the page. */
 
-const RATE_INTERVAL = "1m";
 const POINTS = 300;
+const EXEMPLARS = 40;
 
-/** An expression with the chosen variables: name → value, a regular expression. */
-export function filledIn(expression, chosen) {
-  let text = expression.replaceAll("$__rate_interval", RATE_INTERVAL);
+/** A rate's window: a minute, or so much that neighbouring points' windows meet. */
+function rateInterval(seconds) {
+  return `${Math.max(60, 4 * stepOf(seconds))}s`;
+}
+
+function stepOf(seconds) {
+  return Math.max(1, Math.ceil(seconds / POINTS));
+}
+
+/** An expression with the chosen variables: name → value, a regular expression; seconds: the range that it is asked over. */
+export function filledIn(expression, chosen, seconds) {
+  let text = expression.replaceAll("$__rate_interval", rateInterval(seconds));
   for (const [name, value] of Object.entries(chosen)) text = text.replaceAll(`$${name}`, quoted(value));
   return text;
 }
@@ -26,18 +35,25 @@ export async function now(expression) {
 
 /** The series of the last seconds, and the window itself: { result, window, step }. */
 export async function course(expression, seconds) {
-  const step = Math.max(1, Math.ceil(seconds / POINTS));
+  const step = stepOf(seconds);
   const end = Math.floor(Date.now() / 1000 / step) * step;
   const window = [end - seconds, end];
   const { result } = await ask("query_range", { query: expression, start: window[0], end, step });
   return { result, window, step };
 }
 
+/** Single orders behind an expression's histograms: { at, value, trace }, the largest values of the window. */
+export async function exemplars(expression, [start, end]) {
+  const found = await ask("query_exemplars", { query: expression, start, end });
+  const all = found.flatMap((series) => series.exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp, value: Number(value), trace: labels.trace_id })));
+  return all.filter(({ trace }) => trace).sort((a, b) => b.value - a.value).slice(0, EXEMPLARS);
+}
+
 /** The values of a variable whose query is `label_values(selector, label)`. */
 export async function values(query, chosen) {
   const found = /^label_values\((.*), (\w+)\)$/.exec(query);
   if (!found) return [];
-  return ask(`label/${found[2]}/values`, { "match[]": filledIn(found[1], chosen) });
+  return ask(`label/${found[2]}/values`, { "match[]": filledIn(found[1], chosen, 900) });
 }
 
 async function ask(path, parameters) {

@@ -28,7 +28,7 @@ export class TimeChart {
    * lines: [{ colour, fill, width, step }], one for each column drawn; band: [upper, lower] line numbers.
    * baseline: a value with a dashed line; range: fixed value range; ticks: how values are written, default plain.
    * shadeMissing: the line whose absence is shaded, where others go on; empty: what to say without data; spanGaps: a line goes on where other columns have points of their own;
-   * onCursor(index or null).
+   * onCursor(index or null); onPick(trace) when one of `dots`, [{ at, value, trace }], is clicked.
    */
   constructor(box, options) {
     this.box = box;
@@ -36,6 +36,8 @@ export class TimeChart {
     this.data = null;
     this.window = [0, 1];
     this.plot = null;
+    this.dots = [];
+    if (options.onPick) box.addEventListener("click", (click) => this.pick(click));
     this.nothing = el("p", { className: "nothing" }, options.empty ?? "");
     if (options.empty) box.append(this.nothing);
     box.setAttribute("role", "img");
@@ -156,6 +158,31 @@ export class TimeChart {
       ctx.restore();
     }
     if (!this.options.bare) lines.forEach((line, index) => this.mark(plot, line, index + 1));
+    this.drawDots(plot);
+  }
+
+  /** Single orders, as rings. */
+  drawDots(plot) {
+    const { ctx } = plot;
+    ctx.save();
+    ctx.strokeStyle = colour("--ink");
+    ctx.lineWidth = devicePixelRatio;
+    for (const { at, value } of this.dots) {
+      if (at < this.window[0] || value > plot.scales.y.max) continue;
+      ctx.beginPath();
+      ctx.arc(plot.valToPos(at, "x", true), plot.valToPos(value, "y", true), 3 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  /** The dot nearest to a click, if one is within a finger's width. */
+  pick(click) {
+    if (!this.plot) return;
+    const { left, top } = this.plot.over.getBoundingClientRect();
+    const far = ({ at, value }) => Math.hypot(this.plot.valToPos(at, "x") + left - click.clientX, this.plot.valToPos(value, "y") + top - click.clientY);
+    const nearest = this.dots.reduce((best, dot) => (best === null || far(dot) < far(best) ? dot : best), null);
+    if (nearest && far(nearest) < 14) this.options.onPick(nearest.trace);
   }
 
   /** A dot where the line is now. */
