@@ -2,6 +2,7 @@
 
 import re
 
+from tests.boards import boards
 from tests.parts._catalogue import REPOSITORY
 
 _TEXT = (REPOSITORY / "docs/how-to/stack.md").read_text()
@@ -27,3 +28,22 @@ def test_every_secret_is_made() -> None:
     made = (REPOSITORY / "deploy/flashmm/first_start.py").read_text()
     for name in re.findall(r"secrets show ([a-z-]+)", _TEXT):
         assert f'"{name}"' in made, name
+
+
+def test_the_way_to_an_orders_trace_is_there() -> None:
+    """Folder, board, panels and links that the text names are those of the files."""
+    steps = _TEXT.split("## From a curve to one order's trace")[1].split("##")[0]
+    named = set(re.findall(r"\*([^*\n]+)\*", steps)) - {"Dashboards", "Admin", "The stack", "Logs for this span"}
+    board = dict(boards())["trader/trading"]
+    provisioning = REPOSITORY / "deploy/grafana/provisioning"
+    there = {board["title"], *(panel["title"] for panel in board["panels"])}
+    there |= set(re.findall(r"folder: (.+)", (provisioning / "dashboards/boards.yaml").read_text()))
+    there |= set(
+        re.findall(r"(?:urlDisplayLabel|- name): (.+)", (provisioning / "datasources/stores.yaml").read_text())
+    )
+    there |= {
+        link["title"] for panel in board["panels"] for link in panel["fieldConfig"]["defaults"].get("links", [])
+    }
+    assert named <= there, named - there
+    curve = next(panel for panel in board["panels"] if panel["title"] == "Latency by stage, p99")
+    assert all(target["exemplar"] is True for target in curve["targets"])
