@@ -113,7 +113,7 @@ def _app(
             probes_router(
                 health,
                 registry,
-                lambda: {"version": VERSION, "retention": _retention(settings, ledger)},
+                lambda: {"version": VERSION, "now_ns": time.time_ns(), "retention": _retention(settings, ledger)},
             ),
         ),
         socket=StreamEndpoint(hub, settings.stream, OriginPolicy(frozenset(http.allowed_origins))),

@@ -39,6 +39,7 @@ def run(product: Product, *words: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "FLASHMM_URL": product.http,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{product.otlp_http}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     }
     return subprocess.run([BIN / "flashmm", *words], env=environment, capture_output=True, text=True, timeout=60)
 
@@ -78,9 +79,11 @@ def test_status_shows_every_component(product: Product) -> None:
 
 
 def test_doctor_finds_the_path_whole(product: Product) -> None:
-    """Server, emit, query."""
+    """Server, emit, and each kind of record found again."""
     findings = json.loads(run(product, "doctor", "--json").stdout)
-    assert [(each["step"], each["ok"]) for each in findings] == [("server", True), ("emit", True), ("query", True)]
+    assert [(each["step"], each["ok"]) for each in findings] == [
+        (step, True) for step in ("server", "emit", "query", "ledger", "traces")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ def main() -> None:
     support, and without it each of them costs a line on stderr.
     """
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a failed handshake is told once, by us
     from flashmm_orchestration.cli._main import main as run
 
     run()

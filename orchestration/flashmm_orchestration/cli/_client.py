@@ -1,79 +1,93 @@
 """Asking a running `flashmm up` over HTTP."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
-DEFAULT_URL: Final = "http://127.0.0.1:8080"
+from flashmm_orchestration.cli._reach import NoAnswer, Wanted, check_address, no_answer
+
+__all__ = ["Client", "NoAnswer"]
+
 _TIMEOUT_S: Final = 10.0
-
-
-@dataclass
-class NoAnswer(Exception):
-    """The server did not answer, or not as expected."""
-
-    url: str
-    why: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.why}. {self.fix}"
+_NOTHING_STAYS_OPEN: Final = httpx.Limits(max_keepalive_connections=0)
+_WANTED: Final = Wanted(
+    "the address of the page of `flashmm up`",
+    "--url",
+    "SSL_CERT_FILE",
+    other_protocol="That is OTLP's gRPC port; --url takes the page's (http.port), mostly 8080.",
+)
 
 
 class Client:
     """One server. Raises NoAnswer for whatever goes wrong on the way."""
 
     def __init__(self, url: str, token: str = "") -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
+        self._token = token
+        check_address(url, _WANTED)
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT_S, limits=_NOTHING_STAYS_OPEN)
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The JSON object at a path."""
-        answer = self._send("GET", path, parameters)
+        answer = self.ask("GET", path, parameters)
         if answer.is_error:
-            raise NoAnswer(self._url + path, f"{answer.status_code}: {_message(answer)}", _fix(answer.status_code))
-        return _object(self._url + path, answer)
+            raise self._refused(path, answer)
+        return self._object(path, answer)
+
+    def health(self) -> dict[str, Any]:
+        """The state of the server: `ready`, `components`."""
+        health = self.get("/health")
+        if not isinstance(health.get("components"), list):
+            raise self._stranger("/health")
+        return health
 
     def prometheus(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """The answer of the Prometheus API, errors included."""
-        answer = self._send("POST", path, parameters)
-        if answer.status_code in {401, 404, 421}:
-            raise NoAnswer(self._url + path, f"{answer.status_code}: {_message(answer)}", _fix(answer.status_code))
-        return _object(self._url + path, answer)
+        answer = self.ask("POST", path, parameters)
+        if answer.status_code in {401, 403, 404, 405, 421}:
+            raise self._refused(path, answer)
+        return self._object(path, answer)
 
-    def _send(self, method: str, path: str, parameters: Mapping[str, str] | None) -> httpx.Response:
+    def ask(self, method: str, path: str, parameters: Mapping[str, str] | None = None) -> httpx.Response:
+        """Whatever is answered at a path."""
         fields = dict(parameters or {})
         try:
             if method == "POST":
                 return self._http.post(path, data=fields)
             return self._http.get(path, params=fields)
-        except httpx.TimeoutException:
-            raise NoAnswer(self._url + path, f"no answer within {_TIMEOUT_S:.0f} s", "Is it overloaded?") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NoAnswer(self._url, str(error), "Is `flashmm up` running there? Else give --url.") from None
+            raise no_answer(self.url, _WANTED, error) from None
 
+    def _refused(self, path: str, answer: httpx.Response) -> NoAnswer:
+        return NoAnswer(self.url + path, f"{answer.status_code}: {_message(answer)}", self._fix(answer.status_code))
 
-def _object(url: str, answer: httpx.Response) -> dict[str, Any]:
-    try:
-        value = answer.json()
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise NoAnswer(url, "the answer is not JSON", "Is it a flashmm server? Give its address with --url.")
-    return value  # pyright: ignore[reportUnknownVariableType] - JSON
+    def _fix(self, status: int) -> str:
+        if status == 401:
+            wrong = "The token is wrong: give the server's" if self._token else "Give the server's token"
+            return f"{wrong} with --token-file, FLASHMM_HTTP__TOKEN_FILE or FLASHMM_HTTP__TOKEN."
+        if status == 421:
+            return "Use a name that the server answers to, or add this one to its http.allowed_hosts."
+        if status == 404:
+            return "Is it a flashmm server's page (http.port)? OTLP's ports are others. See --url."
+        return "The server's log may say more."
+
+    def _object(self, path: str, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            value = answer.json()
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._stranger(path)
+        return value  # pyright: ignore[reportUnknownVariableType] - JSON
+
+    def _stranger(self, path: str) -> NoAnswer:
+        return NoAnswer(self.url + path, "the answer is not a flashmm server's", "Give the server's address: --url.")
 
 
 def _message(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return answer.text.strip()[:200] or answer.reason_phrase
-
-
-def _fix(status: int) -> str:
-    if status == 401:
-        return "Give the token with --token or FLASHMM_HTTP__TOKEN."
-    return "See the address of the server: --url."
+        return " ".join(answer.text.split())[:200] or answer.reason_phrase

@@ -7,7 +7,7 @@ import typer
 from flashmm_backends.ports import BackendError
 from flashmm_dashboards.boards.grafana import GrafanaRefused
 from flashmm_orchestration.cli import boards, demo, doctor, query, status, up
-from flashmm_orchestration.cli._client import NoAnswer
+from flashmm_orchestration.cli._reach import NoAnswer
 from flashmm_orchestration.settings import BadSettings
 from flashmm_orchestration.supervisor import CannotStart
 
@@ -31,5 +31,5 @@ def main() -> None:
     try:
         app()
     except (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused) as error:
-        sys.stderr.write(f"flashmm: {error}\n")
+        sys.stderr.write("".join(f"flashmm: {line}\n" for line in str(error).splitlines()))
         sys.exit(2)

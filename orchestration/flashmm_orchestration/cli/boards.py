@@ -1,6 +1,7 @@
 """`flashmm boards`: the boards of every role, put into a Grafana that exists."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from flashmm_dashboards.boards import stored_boards
 from flashmm_dashboards.boards.grafana import Grafana
 from flashmm_dashboards.boards.push import DATA_SOURCES, Kind, Step, Wanted, steps
+from flashmm_orchestration.cli._connection import secret
 from flashmm_orchestration.cli._options import JsonOption, say, say_json
 
 app = typer.Typer(name="boards", help="Boards for Grafana.", no_args_is_help=True)
@@ -26,6 +28,9 @@ def push(
     token: Annotated[
         str, typer.Option("--token", envvar="FLASHMM_GRAFANA_TOKEN", help="A service account's token, role Admin.")
     ] = "",
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", envvar="FLASHMM_GRAFANA_TOKEN_FILE", help="File with that token.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Apply; without it nothing is changed.")] = False,
     share: Annotated[bool, typer.Option(help="Share the Public board without login.")] = True,
     datasource: Annotated[
@@ -36,7 +41,7 @@ def push(
     """Say what would change in a Grafana so that it has every role's boards; with --yes, change it."""
     wanted = Wanted(stored_boards(), _sources(datasource or ()), share)
     seen: list[Step] = []
-    with Grafana(grafana, token) as there:
+    with Grafana(grafana, secret(token, token_file, "--token") or "") as there:
         version = there.version()
         if not json:
             say(f"Grafana {version} at {there.url}")

@@ -5,8 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from flashmm_orchestration.cli._client import DEFAULT_URL, Client
-from flashmm_orchestration.cli._options import JsonOption, TokenOption, UrlOption, say, say_json, table
+from flashmm_orchestration.cli._client import Client
+from flashmm_orchestration.cli._connection import connect
+from flashmm_orchestration.cli._options import (
+    JsonOption,
+    TokenFileOption,
+    TokenOption,
+    UrlOption,
+    say,
+    say_json,
+    table,
+)
 
 _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 60
@@ -15,12 +24,13 @@ _POINTS = 60
 def query(
     promql: Annotated[str, typer.Argument(help="The expression, e.g. 'rate(flashmm_fills_total[1m])'.")],
     last: Annotated[str, typer.Option(help="A range up to now, e.g. 15m: prints a curve a series.")] = "",
-    url: UrlOption = DEFAULT_URL,
-    token: TokenOption = "",
+    url: UrlOption = None,
+    token: TokenOption = None,
+    token_file: TokenFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Ask PromQL: an instant, or the range of --last. Exit code 1 when the expression is refused."""
-    client = Client(url, token)
+    client = connect(url, token, token_file)
     answer = _range(client, promql, last) if last else client.prometheus("/api/v1/query", {"query": promql})
     if json:
         say_json(answer)

@@ -4,13 +4,26 @@ import time
 
 import typer
 
-from flashmm_orchestration.cli._client import DEFAULT_URL, Client
-from flashmm_orchestration.cli._options import JsonOption, TokenOption, UrlOption, say, say_json, table
+from flashmm_orchestration.cli._connection import connect
+from flashmm_orchestration.cli._options import (
+    JsonOption,
+    TokenFileOption,
+    TokenOption,
+    UrlOption,
+    say,
+    say_json,
+    table,
+)
 
 
-def status(url: UrlOption = DEFAULT_URL, token: TokenOption = "", json: JsonOption = False) -> None:
+def status(
+    url: UrlOption = None,
+    token: TokenOption = None,
+    token_file: TokenFileOption = None,
+    json: JsonOption = False,
+) -> None:
     """Show the state of a running server; exit code 1 when something is not up."""
-    health = Client(url, token).get("/health")
+    health = connect(url, token, token_file).health()
     if json:
         say_json(health)
     else:
