@@ -1,6 +1,7 @@
 """The commands, and the boundary where errors become a line on stderr and an exit code."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -26,10 +27,10 @@ app.add_typer(boards.app)
 app.command("doctor")(doctor.doctor)
 
 
-def main() -> None:
-    """Run the command line; expected errors end with code 2 and one message that names the fix."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line, this process's where none is given; expected errors end with code 2 and one message that names the fix."""
     try:
-        app()
+        app(args=arguments)
     except (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused) as error:
         sys.stderr.write("".join(f"flashmm: {line}\n" for line in str(error).splitlines()))
         sys.exit(2)

@@ -36,12 +36,13 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Run receiver, ledger, live page and API until Ctrl-C."""
+    wanted = _wanted(services)
+    settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
+    check_ground(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
-    settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
-    check_ground(settings)
-    uvloop.run(_run(settings, _wanted(services), arguments, say_json if json else _welcome))
+    uvloop.run(_run(settings, wanted, arguments, say_json if json else _welcome))
 
 
 def _wanted(services: str) -> frozenset[str]:
