@@ -28,7 +28,10 @@ app.command("doctor")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line, this process's where none is given; expected errors end with code 2 and one message that names the fix."""
+    """Run a command line; expected errors end with code 2 and a message that names the fix.
+
+    arguments: this process's where none are given.
+    """
     try:
         app(args=arguments)
     except (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused) as error:
