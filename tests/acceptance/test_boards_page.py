@@ -63,3 +63,27 @@ def test_a_phone_stacks_panels(session: Session, chromium) -> None:
         assert min(widths) > 350
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert complaints == []
+
+
+def test_a_range_stays_in_the_address(session: Session, chromium) -> None:
+    """A longer range asks for that much, and is kept over a reload and on the way to another board."""
+    with window(chromium, 1200, 700) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-viewer")
+        page.wait_for_selector("#panels .figure b")
+        with page.expect_request(lambda asked: "query_range" in asked.url and "step=72" in asked.url):
+            page.click("#ranges button:has-text('6 h')")
+        page.reload()
+        page.wait_for_selector("#ranges button[aria-pressed=true]:has-text('6 h')")
+        page.wait_for_function("document.querySelector('#boards a')?.search.includes('seconds=21600')")
+        assert complaints == []
+
+
+def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
+    """The slowest orders behind a latency curve are links to the order on the live page."""
+    with window(chromium, 1440, 3000) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-trader?seconds=3600")
+        href = page.locator(".slowest a").first.get_attribute("href", timeout=60_000)
+        page.goto(f"{session.product.http}{href}")
+        page.wait_for_selector("#order-dialog .waterfall")
+        assert page.inner_text("#order-title").startswith("Order ")
+        assert complaints == []

@@ -21,9 +21,6 @@ new PerformanceObserver((list) => {
 }).observe({ type: "longtask", buffered: true });
 """
 _FIRST_PAINT: Final = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
-_FIRST_NUMBER: Final = """
-document.querySelector('#pnl-net:not([value=""])') ? performance.now() : 0
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,8 @@ def _visit(product: Product, width: int, height: int, slowdown: int) -> Visit:
         page.add_init_script(_OBSERVE)
         wire = _Wire(page, slowdown)
         page.goto(product.http)
-        number = page.wait_for_function(_FIRST_NUMBER, timeout=60_000, polling="raf").json_value()
+        page.wait_for_selector('#pnl-net:not([value=""])', timeout=60_000)
+        number = page.evaluate("performance.now()")
         page.wait_for_selector("#pnl-chart canvas", timeout=60_000)
         return Visit(page.evaluate(_FIRST_PAINT), number, page.evaluate("window.longest ?? 0"), wire.bytes / 1000)
 
