@@ -9,6 +9,7 @@ from flashmm_instrumentation._bot import Bot
 from flashmm_instrumentation._exporters import Destination, exporters
 from flashmm_instrumentation._extras import Extras, Wanted
 from flashmm_instrumentation._identity import identity
+from flashmm_instrumentation._ids import id_generator
 from flashmm_instrumentation.semconv import attributes as attr
 
 
@@ -43,5 +44,5 @@ def setup(
     who = identity(service_name, account, bot, environment, namespace, resource)
     destination = Destination(endpoint, protocol, headers)
     wanted = Wanted(logging_level, instrument_asyncio, system_metrics, set_global)
-    parts = Parts(lambda: exporters(destination))
+    parts = Parts(lambda: exporters(destination), ids=id_generator())
     return assemble(who, parts, Extras(wanted), None if state_dir is None else Path(state_dir))
