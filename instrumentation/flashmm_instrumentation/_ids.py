@@ -18,7 +18,7 @@ def uuid7(now_ns: int, source: random.Random) -> str:
 
 
 def id_generator() -> IdGenerator | None:
-    """The one that `OTEL_PYTHON_ID_GENERATOR` names; None for the SDK's own. Raises ValueError for an unknown name."""
+    """What `OTEL_PYTHON_ID_GENERATOR` names; None for the SDK's own. Raises ValueError for an unknown one."""
     name = os.environ.get("OTEL_PYTHON_ID_GENERATOR", "").strip()
     if not name:
         return None
