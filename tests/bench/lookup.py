@@ -82,7 +82,8 @@ async def main_async(hours: int) -> None:
                 now_ns[0] += HOUR_NS + 1
             report(Path(folder))
             await lookups(ledger, hours * ORDERS, "with lists")
-            forget_lists(Path(folder))
+        forget_lists(Path(folder))
+        async with Ledger.open(Path(folder), SETTINGS, lambda: now_ns[0], CollectorRegistry()) as ledger:
             await lookups(ledger, hours * ORDERS, "every file opened")
 
 

@@ -6,6 +6,7 @@ then reads. A file without a list, as an earlier version wrote it, may hold anyt
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,9 @@ from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._tables import ROW_TABLES
 
 _DTYPE: Final = np.dtype("<u8")
+_MAPPED_MAX: Final = 4_096
+
+Hashes = npt.NDArray[np.uint64]
 
 
 def write_keys(connection: Connection, table: RecentTable, path: Path) -> None:
@@ -28,21 +32,37 @@ def write_keys(connection: Connection, table: RecentTable, path: Path) -> None:
         put_aside(keys_path(path), lambda aside: aside.write_bytes(np.unique(np.concatenate(found)).tobytes()))
 
 
-def _hashes(connection: Connection, table: str, column: str) -> npt.NDArray[np.uint64]:
+def _hashes(connection: Connection, table: str, column: str) -> Hashes:
     sql = queries("rows")["key_hashes"].format(table=quoted(table), column=quoted(column))
     return np.asarray(fetch(connection, sql)["hash"], _DTYPE)
 
 
-def may_hold(directory: Path, file: SealedFile, ids: Sequence[str]) -> bool:
-    """Whether the file may have a row of one of the ids; False is certain."""
-    try:
-        path = keys_path(directory / file.path)
-        hashes = np.memmap(path, _DTYPE, "r") if path.stat().st_size else np.empty(0, _DTYPE)
-    except (OSError, ValueError):
-        # There is none, or its length is not that of a list.
+class KeyLists:
+    """The lists of the sealed files in a directory, mapped into memory when first asked."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._mapped = lru_cache(_MAPPED_MAX)(self._map)
+
+    def holding(self, files: Sequence[SealedFile], ids: Sequence[str]) -> list[SealedFile]:
+        """The files that may have a row of one of the ids; none of the others has."""
+        wanted = np.unique(np.array([_hash(each) for each in ids], _DTYPE))
+        return [file for file in files if _has_any(self._mapped(file.path), wanted)]
+
+    def _map(self, path: str) -> Hashes | None:
+        keys = keys_path(self._directory / path)
+        try:
+            return np.memmap(keys, _DTYPE, "r") if keys.stat().st_size else np.empty(0, _DTYPE)
+        except (OSError, ValueError):
+            # There is none, or its length is not that of a list.
+            return None
+
+
+def _has_any(hashes: Hashes | None, wanted: Hashes) -> bool:
+    if hashes is None:
         return True
-    wanted = np.array([_hash(each) for each in ids], np.uint64)
-    return bool((np.searchsorted(hashes, wanted, "right") > np.searchsorted(hashes, wanted)).any())
+    at = np.searchsorted(hashes, wanted)
+    return any(i < len(hashes) and hashes[i] == each for i, each in zip(at.tolist(), wanted, strict=True))
 
 
 def _hash(text: str) -> int:

@@ -20,6 +20,7 @@ from flashmm_backends.ledger._events import event_table_of, read_events
 from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._journal import Entry, JournalFile
+from flashmm_backends.ledger._keys import KeyLists
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._lock import directory_lock
 from flashmm_backends.ledger._maintenance import Maintenance
@@ -213,7 +214,7 @@ def _open(
     maintenance.start()
     stack.callback(maintenance.stop)
     selector = Selector(known.index, head, hours, catalog, database)
-    reading = Reading(applier, catalog, database, threads)
+    reading = Reading(applier, catalog, KeyLists(directory), database, threads)
     return _Parts(
         settings, head, known.streams, committer, applier, maintenance, retention, selector, reading, metrics
     )

@@ -15,6 +15,7 @@ from flashmm_backends.ledger._committer import Committer
 from flashmm_backends.ledger._database import Database
 from flashmm_backends.ledger._head import Generation, Head
 from flashmm_backends.ledger._labels import SeriesIndex
+from flashmm_backends.ledger._memory import give_back
 from flashmm_backends.ledger._retention import Retention
 from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._settings import LedgerSettings
@@ -134,6 +135,7 @@ class Maintenance:
         sealed = self.sealer.seal_points(generation)
         self.head.seal(generation.number, sealed.points, sealed.histograms)
         _journal.remove(self.catalog.directory / "journal", generation.number)
+        give_back()
 
     def seal_rows_due(self) -> None:
         """Seal tables of rows that are full or old."""

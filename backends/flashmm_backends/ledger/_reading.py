@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 import duckdb
 
 from flashmm_backends.ledger._applier import Applier
-from flashmm_backends.ledger._catalog import Catalog, Snapshot
+from flashmm_backends.ledger._catalog import Catalog, SealedFile, Snapshot
 from flashmm_backends.ledger._database import (
     NO_ARRAYS,
     Arrays,
@@ -21,6 +21,7 @@ from flashmm_backends.ledger._database import (
     run_with,
     unavailable,
 )
+from flashmm_backends.ledger._keys import KeyLists
 from flashmm_backends.ledger._rows import Row
 from flashmm_backends.ledger._rows_source import EVER, relation
 from flashmm_backends.ledger._sql import queries
@@ -56,6 +57,7 @@ class View:
 
     connection: Connection
     catalog: Catalog
+    lists: KeyLists
     snapshot: Snapshot
     waiting: Waiting
 
@@ -74,9 +76,17 @@ class View:
         at = [i for i, column in enumerate(table.columns) if not query.only or column.name in query.only]
         columns = [table.columns[i] for i in at]
         rows = [[row[i] for i in at] for row in self._waiting_rows(table, query.span)]
-        source = relation(self.catalog, self.snapshot, table, query.span, columns, ids=query.ids, waiting=bool(rows))
+        recent = self.snapshot.tables.get(table.name, ())
+        source = relation(self.catalog, recent, self._files(query), columns, waiting=bool(rows))
         sql = queries("rows")[query.name].format(source=source, **query.parts)
         return sql, arrays_of(columns, rows) if rows else NO_ARRAYS
+
+    def _files(self, query: Query) -> Sequence[SealedFile]:
+        first, last = query.span
+        files = [
+            each for each in self.snapshot.of(query.table.name) if each.time_min <= last and each.time_max >= first
+        ]
+        return self.lists.holding(files, query.ids) if query.ids else files
 
     def _waiting_rows(self, table: RowTable, span: tuple[int, int]) -> list[Row]:
         time = [column.name for column in table.columns].index(table.time_column)
@@ -90,6 +100,7 @@ class Reading:
 
     applier: Applier
     catalog: Catalog
+    lists: KeyLists
     database: Database
     threads: ThreadPoolExecutor
 
@@ -119,7 +130,7 @@ class Reading:
         # What waits before the snapshot: what leaves the one in between is in the other then.
         waiting = self.applier.waiting
         with self.catalog.reading() as snapshot:
-            yield View(connection, self.catalog, snapshot, waiting)
+            yield View(connection, self.catalog, self.lists, snapshot, waiting)
 
     def _relieve(self) -> None:
         if self.applier.pending_rows > _WAITING_ROWS_MAX:

@@ -1,38 +1,33 @@
-"""Rows as a relation: tables of recent rows, the sealed files that may hold any of a span of time, and what waits."""
+"""Rows as a relation: tables of recent rows, sealed files, and what waits."""
 
 from collections.abc import Sequence
 
-from flashmm_backends.ledger._catalog import Catalog, Snapshot, paths_sql
+from flashmm_backends.ledger._catalog import Catalog, RecentTable, SealedFile, paths_sql
 from flashmm_backends.ledger._database import casts
-from flashmm_backends.ledger._keys import may_hold
 from flashmm_backends.ledger._sql import quoted
-from flashmm_backends.ledger._tables import Column, RowTable
+from flashmm_backends.ledger._tables import Column
 
 EVER = (-(2**63), 2**63 - 1)
 
 
 def relation(
     catalog: Catalog,
-    snapshot: Snapshot,
-    table: RowTable,
-    span: tuple[int, int],
+    recent: Sequence[RecentTable],
+    files: Sequence[SealedFile],
     columns: Sequence[Column],
     *,
-    ids: Sequence[str],
     waiting: bool,
 ) -> str:
-    """A subquery over all rows of a table with, at least, those whose time is in span (inclusive, its unit).
+    """A subquery over all rows of these tables and files.
 
-    columns: those that the query uses; one that an older table or file lacks is NULL. ids: rows
-    without one of them do not matter; empty for all. waiting: whether rows in no table yet come from `incoming`.
+    columns: those that the query uses; one that an older table or file lacks is NULL. waiting: whether rows that are
+    in no table yet come from `incoming`.
     """
-    files = [file for file in snapshot.of(table.name) if file.time_min <= span[1] and file.time_max >= span[0]]
-    files = [file for file in files if may_hold(catalog.directory, file, ids)] if ids else files
     parts = [casts(columns) if waiting else _empty(columns)]
     # A table may have grown since the snapshot, by rows that are among the waiting ones.
     parts += [
-        f"SELECT * FROM {quoted(recent.name)} WHERE rowid < {recent.rows}"  # noqa: S608 - our own names
-        for recent in snapshot.tables.get(table.name, ())
+        f"SELECT * FROM {quoted(table.name)} WHERE rowid < {table.rows}"  # noqa: S608 - our own names
+        for table in recent
     ]
     if files:
         paths = paths_sql(catalog.directory, files)
