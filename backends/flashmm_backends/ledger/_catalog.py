@@ -84,6 +84,7 @@ class Catalog:
         self.snapshot = Snapshot()
         self.damaged: list[SealedFile] = []
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._pinned: Counter[int] = Counter()
         self._doomed: list[tuple[int, Path]] = []
         self._next_id = 1
@@ -151,6 +152,7 @@ class Catalog:
             files = [file for each in self.snapshot.files.values() for file in each if file.id not in gone]
             self.snapshot = replace(self.snapshot, version=version, files=_by_kind([*files, *added]))
             self._doomed += [(version, self.path(file)) for file in removed]
+            self._changed.notify_all()
         self._unlink_unpinned()
 
     def change_tables(
@@ -169,6 +171,12 @@ class Catalog:
                 applied=max(applied, self.snapshot.applied),
                 tables=_tables_by_kind(list(now.values())),
             )
+            self._changed.notify_all()
+
+    def wait_beyond(self, version: int, seconds: float) -> None:
+        """Return when a later version than this is published, or the time is over."""
+        with self._lock:
+            self._changed.wait_for(lambda: self.snapshot.version > version, seconds)
 
 
 def keys_path(path: Path) -> Path:

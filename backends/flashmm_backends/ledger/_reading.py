@@ -29,7 +29,8 @@ from flashmm_backends.ledger._tables import RowTable
 from flashmm_backends.ledger._waiting import Waiting, rows_after
 
 _T = TypeVar("_T")
-_ATTEMPTS = 5
+_ATTEMPTS = 50
+_PUBLISH_S = 1.0
 _WAITING_ROWS_MAX = 20_000
 
 
@@ -116,11 +117,9 @@ class Reading:
                 try:
                     return work(view)
                 except (duckdb.CatalogException, duckdb.DataError) as error:
-                    # A table was sealed between the snapshot and the query; or a row waits that no table will take.
                     if attempt == _ATTEMPTS - 1:
                         raise unavailable(error) from error
-                    if isinstance(error, duckdb.DataError):
-                        self.applier.flush()
+                    self._settle(view, error)
                 except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
@@ -131,6 +130,14 @@ class Reading:
         waiting = self.applier.waiting
         with self.catalog.reading() as snapshot:
             yield View(connection, self.catalog, self.lists, snapshot, waiting)
+
+    def _settle(self, view: View, error: duckdb.Error) -> None:
+        if isinstance(error, duckdb.CatalogException):
+            # A table of the snapshot was sealed and dropped; what is there instead is about to be published.
+            self.catalog.wait_beyond(view.snapshot.version, _PUBLISH_S)
+        else:
+            # A row waits that no table will take: applying puts it aside.
+            self.applier.flush()
 
     def _relieve(self) -> None:
         if self.applier.pending_rows > _WAITING_ROWS_MAX:
