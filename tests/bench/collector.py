@@ -1,11 +1,12 @@
 """What the Collector with our configuration takes and costs, and how soon each store answers.
 
 Run as `python -m tests.bench.collector`. Prints three tables: the most that one core accepts onto its queues on
-disk; the CPU of Collector and Prometheus at 10,000 points a second and at ten times that; emit to visible.
+disk; the CPU of Collector, Prometheus and flashmm at 10,000 points a second and at ten times that; emit to visible.
 """
 
 import os
 import secrets
+import struct
 import subprocess
 import tempfile
 import threading
@@ -15,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+import grpc
 from tests.integration.stack.queries import loki_lines, prometheus, tempo_trace
 from tests.integration.stack.telemetry import Request, event, gauge, line, logs, metrics, sender, span, traces
 from tests.parts import (
@@ -30,12 +32,18 @@ from tests.parts import (
     running_tempo,
 )
 from tests.parts.sink import running_sink
+from tests.product import running_product
 
 _ITEMS = 1000
 """In one request of the saturating loads."""
 _SECONDS = 5.0
 _SENDERS = 4
 _BOTS = 10
+_LOADS = (10_000, 100_000)
+_STEADY_SECONDS = 15
+_EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+_TIME = 0x1122_3344_5566_7788
+"""Stands for the time in encoded requests; found nowhere else in them."""
 _PROBES = 100
 
 
@@ -109,42 +117,46 @@ def acceptance() -> Iterator[tuple[str, Rate]]:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares of a core over ten seconds of a steady load, and the load that was really sent."""
+    """Shares of a core over a steady load, by program, and the load that was really sent."""
 
     points_a_second: float
-    collector: float
-    prometheus: float
+    cores: dict[str, float]
 
 
 def whole_path(points_a_second: int) -> Shares:
-    """What Collector and Prometheus need for so many series of a point a second each."""
+    """What Collector, Prometheus and flashmm need for so many series of a point a second each."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         store = running.enter_context(running_prometheus(folder))
-        flashmm = running.enter_context(running_sink(token=SINK_TOKEN))
-        environment = {"PROMETHEUS_URL": store.base_url, "FLASHMM_OTLP_URL": flashmm.http_url}
+        flashmm = running.enter_context(running_product(folder / "data", FLASHMM_RECEIVER__TOKEN=SINK_TOKEN))
+        environment = {"PROMETHEUS_URL": store.base_url, "FLASHMM_OTLP_URL": f"http://{flashmm.otlp_http}"}
         collector = running.enter_context(running_collector(folder, environment=environment))
-        requests = [_series(part) for part in range(points_a_second // _ITEMS)]
-        _steadily(collector, requests, 2)
-        before = cpu_s(collector.pid), cpu_s(store.pid)
-        wall = _steadily(collector, requests, 10)
-        shares = [(cpu_s(server.pid) - was) / wall for server, was in zip((collector, store), before, strict=True)]
-        return Shares(10 * points_a_second / wall, *shares)
+        pids = {"Collector": collector.pid, "Prometheus": store.pid, "flashmm": flashmm.process.pid}
+        requests = [_encoded(part) for part in range(points_a_second // _ITEMS)]
+        _steadily(collector, requests, 5)
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        wall = _steadily(collector, requests, _STEADY_SECONDS)
+        shares = {name: (cpu_s(pid) - before[name]) / wall for name, pid in pids.items()}
+        return Shares(_STEADY_SECONDS * points_a_second / wall, shares)
 
 
-def _series(part: int) -> ExportMetricsServiceRequest:
-    points = (gauge("flashmm.bench", 1.5, part=f"{part}", number=f"{number}") for number in range(_ITEMS))
-    return metrics(*points)
+def _encoded(part: int) -> bytes:
+    """A request on the wire, with a time that `_steadily` overwrites: encoding anew would cost more than the path."""
+    points = (
+        gauge("flashmm.bench", 1.5, part=f"{part}", number=f"{number}", at_ns=_TIME) for number in range(_ITEMS)
+    )
+    return metrics(*points).SerializeToString()
 
 
-def _steadily(server: Server, requests: list[ExportMetricsServiceRequest], seconds: int) -> float:
+def _steadily(server: Server, requests: list[bytes], seconds: int) -> float:
     """Send all requests anew each second, spread over it, from several connections. Returns how long it took."""
     started = time.monotonic()
 
-    def run(mine: list[ExportMetricsServiceRequest]) -> None:
-        with sender(server) as bot:
+    def run(mine: list[bytes]) -> None:
+        with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
+            export = cast("Any", channel.unary_unary(_EXPORT))  # the answer stays undecoded
             for number in range(len(mine) * seconds):
-                bot.send(_now(mine[number % len(mine)]))
+                export(mine[number % len(mine)].replace(_wire(_TIME), _wire(time.time_ns())), timeout=60)
                 time.sleep(max(0.0, started + (number + 1) / len(mine) - time.monotonic()))
 
     with ThreadPoolExecutor(_BOTS) as bots:
@@ -152,11 +164,8 @@ def _steadily(server: Server, requests: list[ExportMetricsServiceRequest], secon
     return time.monotonic() - started
 
 
-def _now(request: ExportMetricsServiceRequest) -> ExportMetricsServiceRequest:
-    now = time.time_ns()
-    for metric in request.resource_metrics[0].scope_metrics[0].metrics:
-        metric.gauge.data_points[0].time_unix_nano = now
-    return request
+def _wire(time_ns: int) -> bytes:
+    return struct.pack("<Q", time_ns)
 
 
 def _delays_ms(emit: Callable[[str], None], visible: Callable[[str], object]) -> list[float]:
@@ -224,11 +233,14 @@ def main() -> None:
     for name, rate in acceptance():
         each = 1e6 * rate.cpu_s / rate.items
         print(f"{name:<36}{rate.items / rate.wall_s:>12,.0f}{each:>14.2f}{rate.per_core:>12,.0f}")
-    print(f"\n{'whole path, share of a core':<36}{'points/s':>12}{'Collector':>14}{'Prometheus':>12}")
-    for load in (10_000, 100_000):
-        path = whole_path(load)
-        print(f"{f'{load:,} series, a point a second':<36}", end="")
-        print(f"{path.points_a_second:>12,.0f}{path.collector:>14.1%}{path.prometheus:>12.1%}")
+    print(f"\n{'whole path, share of a core':<36}{'points/s':>12}{'Collector':>14}{'Prometheus':>12}{'flashmm':>12}")
+    paths = [whole_path(load) for load in _LOADS]
+    for load, path in zip(_LOADS, paths, strict=True):
+        print(f"{f'{load:,} series, a point a second':<36}{path.points_a_second:>12,.0f}", end="")
+        print("".join(f"{share:>13.1%}" for share in path.cores.values()))
+    grown = [paths[1].cores[name] / share for name, share in paths[0].cores.items()]
+    print(f"{'growth':<36}{paths[1].points_a_second / paths[0].points_a_second:>12.1f}", end="")
+    print("".join(f"{each:>13.1f}" for each in grown))
     print(f"\n{'emit to visible, ms':<36}{'p50':>12}{'p99':>14}")
     for name, delays in visibility():
         print(f"{name:<36}{delays[len(delays) // 2]:>12.0f}{delays[int(len(delays) * 0.99) - 1]:>14.0f}")
