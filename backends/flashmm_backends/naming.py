@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from flashmm_backends._text import attribute_text, decimal_text
@@ -87,6 +88,8 @@ _PER_UNITS: Final = {
     "y": "year",
 }
 
+_KNOWN_CHARS_MAX: Final = 128
+"""Longest attribute name whose translation is remembered."""
 _NAME_TOKEN: Final = re.compile(r"[a-zA-Z0-9:]+")
 _NOT_IN_UNIT: Final = re.compile(r"[^a-zA-Z0-9:]+")
 _NOT_IN_LABEL: Final = re.compile(r"[^a-zA-Z0-9]")
@@ -176,6 +179,10 @@ def unit_name(unit: str) -> str:
 
 def label_name(attribute: str) -> str:
     """Label name of an OTLP attribute: `http.method` → `http_method`. Raises NameRefused when nothing is left."""
+    return _known_label_name(attribute) if len(attribute) <= _KNOWN_CHARS_MAX else _label_name(attribute)
+
+
+def _label_name(attribute: str) -> str:
     name = _NOT_IN_LABEL.sub("_", attribute)
     if name[:1].isdecimal():
         name = f"key_{name}"
@@ -184,6 +191,9 @@ def label_name(attribute: str) -> str:
     if not name.strip("_"):
         raise NameRefused(attribute)
     return name
+
+
+_known_label_name = lru_cache(4096)(_label_name)
 
 
 def bound_text(bound: float) -> str:

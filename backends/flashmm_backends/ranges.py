@@ -31,6 +31,9 @@ Seconds = Annotated[float, Interval(gt=0, le=_YEAR_S)]
 Pause = Annotated[float, Interval(ge=0, le=_YEAR_S)]
 """A wait that may be none, up to a year."""
 
+Share = Annotated[float, Interval(gt=0, le=1)]
+"""A part of a whole, above zero."""
+
 Days = Annotated[float, Interval(gt=0, le=36_600)]
 """How long something is kept: up to a century."""
 

@@ -1,5 +1,6 @@
 """From request bytes to a batch: reading, refusing, deduplicating. No I/O, no loop."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -8,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from flashmm_backends.batch import Batch, Event, HistogramPoints, Points, Span
-from flashmm_backends.naming import target_info_times_ms
+from flashmm_backends.batch import Batch, Event, HistogramPoints, Points, SeriesMeta, Span
+from flashmm_backends.naming import series_id, target_info_times_ms
 from flashmm_receiver._attributes import AttributeLimits
 from flashmm_receiver._bounds import check_messages
 from flashmm_receiver._decoded import Decoded
@@ -21,7 +22,7 @@ from flashmm_receiver._logs import LogsReader
 from flashmm_receiver._metrics import MetricsReader
 from flashmm_receiver._points import PointColumns
 from flashmm_receiver._resources import Resources
-from flashmm_receiver._series import SeriesTable
+from flashmm_receiver._series import NoPlace, SeriesLimits, SeriesTable
 from flashmm_receiver._spans import SpansReader
 from flashmm_receiver.settings import ReceiverSettings
 
@@ -47,7 +48,8 @@ class Decoder:
         limits = AttributeLimits(settings.attributes_max, settings.attribute_bytes_max)
         self._messages_max = settings.messages_max
         self._future_ns = int(settings.future_s_max * _NS)
-        self.series = SeriesTable(settings.series_max, int(settings.series_idle_s * _NS))
+        places = SeriesLimits.shared(settings.series_max, settings.series_share_max, settings.series_reserved_share)
+        self.series = SeriesTable(places, int(settings.series_idle_s * _NS))
         self.deltas = DeltaSums()
         self.families = Families(self.series, limits, settings.series_max)
         self.families.on_evict = self.deltas.forget
@@ -195,7 +197,10 @@ class MetricsAdmission:
 
     def _target_slot(self, resource: ResourceFamily) -> int | None:
         if resource.target_slot is None and resource.target_labels is not None:
-            resource.target_slot = self._series.slot(resource.target_labels, "info", "", "", self._job.now_ns)
+            labels = resource.target_labels
+            meta = SeriesMeta(series_id(labels), labels, "info", "", "")
+            with contextlib.suppress(NoPlace):  # its points have told
+                resource.target_slot = self._series.slot(meta, resource.owner, self._job.now_ns)
         return resource.target_slot
 
     def _new_natives(self) -> Sequence[NativePoint]:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
+from flashmm_backends.batch import Labels, SeriesMeta
 from flashmm_backends.naming import (
     MetricKind,
     NameRefused,
@@ -20,19 +21,25 @@ from flashmm_backends.naming import (
     bound_text,
     prometheus_name,
     resource_labels,
+    series_id,
     series_labels,
     target_info_labels,
     unit_name,
 )
+from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, python_value, python_values
 from flashmm_receiver._refusals import Refusals
-from flashmm_receiver._series import SeriesTable
+from flashmm_receiver._series import NoPlace, SeriesTable
 from flashmm_receiver._wire import Unusual
 
 _CACHED_BYTES_PER_SERIES: Final = 1024
 _SERIES_REFUSALS_MAX: Final = 1000
 """After so many series too many, the rest of a request's unknown ones are refused without a look: looking takes
 fifty times as long as the request took to send."""
+_TOO_MANY: Final = ("series", "series_quota", "series_reserve")
+"""Reasons for which a series finds no place."""
+OWN_PREFIX: Final = "flashmm."
+_OWNER_CHARS_MAX: Final = 200
 _ENTRY_BYTES: Final = 300
 """About what a cache entry needs beside its key."""
 
@@ -110,9 +117,10 @@ class MetricFamily:
         return found
 
     def _labels(self, attributes: Sequence[KeyValue], refusals: Refusals) -> dict[str, str]:
-        if refusals.by_reason["series"] >= _SERIES_REFUSALS_MAX:
-            refusals.add("series", "")
-            raise Refused
+        for reason in _TOO_MANY:
+            if refusals.by_reason[reason] >= _SERIES_REFUSALS_MAX:
+                refusals.add(reason, "")
+                raise Refused
         try:
             self.families.limits.check(attributes)
             return attribute_labels((item.key, python_value(item.value)) for item in attributes)
@@ -128,14 +136,17 @@ class MetricFamily:
     ) -> int:
         """Slot of a series that no cache knows. Raises Refused when there are too many series."""
         labels = series_labels(self.name + suffix, attributes, self.resource.labels, **extra)
-        slot = self.families.slot(labels, self.kind.family_type, self.unit, self.help, now_ns)
-        if slot is None:
-            limit = self.families.table_max
-            refusals.add(
-                "series", f"metric {self.otlp_name!r}: more than {limit} series (series_max): use fewer labels"
-            )
-            raise Refused
-        return slot
+        meta = SeriesMeta(series_id(labels), labels, self.kind.family_type, self.unit, self.help)
+        try:
+            return self.families.table.slot(meta, self.resource.owner, now_ns, own_metric=self.is_own)
+        except NoPlace as error:
+            refusals.add(error.reason, f"metric {self.otlp_name!r}: {error}: use fewer labels")
+            raise Refused from None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a metric of market making, for which places are kept."""
+        return self.otlp_name.startswith(OWN_PREFIX)
 
 
 @dataclass(slots=True)
@@ -143,7 +154,9 @@ class ResourceFamily:
     """One resource: the labels that it adds, its metrics, its target_info."""
 
     labels: ResourceLabels
-    target_labels: tuple[tuple[str, str], ...] | None
+    target_labels: Labels | None
+    owner: str
+    """Whose series these are: the bot's where there is one, else the job's."""
     target_slot: int | None = None
     metrics: dict[bytes, MetricFamily] = field(default_factory=dict[bytes, MetricFamily])
     scopes: set[bytes] = field(default_factory=set[bytes])
@@ -156,7 +169,6 @@ class Families:
     def __init__(self, table: SeriesTable, limits: AttributeLimits, series_max: int) -> None:
         self.table = table
         self.limits = limits
-        self.table_max = series_max
         self.on_clear: Callable[[], None] = lambda: None
         self.on_evict: Callable[[Sequence[int]], None] = lambda _slots: None
         self._resources: dict[bytes, ResourceFamily] = {}
@@ -179,14 +191,10 @@ class Families:
         self._bytes = 0
 
     def make_room(self, now_ns: int) -> None:
-        """Evict idle series when the table is full. Call between requests only."""
-        if self.table.full and (gone := self.table.evict_idle(now_ns)):
+        """Evict idle series when there is no place. Call between requests only."""
+        if self.table.crowded and (gone := self.table.evict_idle(now_ns)):
             self.on_evict(gone)
             self.clear()
-
-    def slot(self, labels: tuple[tuple[str, str], ...], kind: str, unit: str, text: str, now_ns: int) -> int | None:
-        """The table's slot for these labels."""
-        return self.table.slot(labels, kind, unit, text, now_ns)
 
     def resource(self, encoded: bytes) -> ResourceFamily:
         """The resource with this encoding. Raises DecodeError, AttributesRefused, NameRefused."""
@@ -237,4 +245,5 @@ def _resource_family(attributes: Sequence[KeyValue]) -> ResourceFamily:
         target_labels = target_info_labels(values)
     except NameRefused:  # its series are none of the sender's points: they lack it, as in Prometheus
         target_labels = None
-    return ResourceFamily(labels, target_labels)
+    owner = values.get(attr.BOT) or labels.identity.get("job", "")
+    return ResourceFamily(labels, target_labels, str(owner)[:_OWNER_CHARS_MAX])

@@ -1,7 +1,9 @@
 """OTLP over gRPC: three unary methods that hand raw bytes on."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -9,10 +11,10 @@ import grpc.aio
 
 from flashmm_receiver._access import Guard, TlsFiles
 from flashmm_receiver._decoder import Signal
-from flashmm_receiver._intake import InFlight, Intake
+from flashmm_receiver._intake import Answer, InFlight, Intake
 from flashmm_receiver._status import RpcCode, refused_status, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
-from flashmm_receiver.errors import CannotListen, RequestRefused, TooLarge
+from flashmm_receiver.errors import CannotListen, ComeBack, Overloaded, RequestRefused, TooLarge
 from flashmm_receiver.settings import Address, ReceiverSettings
 
 _log = logging.getLogger(__name__)
@@ -23,6 +25,12 @@ _METHODS: Final = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
 }
 _STREAMS_PER_CONNECTION_MAX: Final = 64
+_METADATA_BYTES_MAX: Final = 65_536
+_KEEPALIVE_MS: Final = 60_000
+_KEEPALIVE_TIMEOUT_MS: Final = 20_000
+_IDLE_MS: Final = 600_000
+_PING_INTERVAL_MS: Final = 10_000
+"""Senders that ping more often are disconnected."""
 _CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
@@ -39,6 +47,7 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         self._in_flight = in_flight
         self._telemetry = telemetry
         self._guard = Guard(settings.token)
+        self._places = asyncio.Semaphore(settings.grpc_calls_max)
         self._handlers = {path: self._handler(signal) for path, signal in _METHODS.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
@@ -46,36 +55,64 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def _handler(self, signal: Signal) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        async def export(body: bytes, context: Context) -> bytes:
-            return await self._export(signal, body, context)
+        # On the wire a unary call is a stream of one message; taken as such, the message is not received before it
+        # is asked for, so that a call which has to wait costs its flow-control window and not its body.
+        async def export(bodies: AsyncIterator[bytes], context: Context) -> bytes:
+            return await self._export(signal, bodies, context)
 
-        return grpc.unary_unary_rpc_method_handler(export)
+        return grpc.stream_unary_rpc_method_handler(export)
 
-    async def _export(self, signal: Signal, body: bytes, context: Context) -> bytes:
+    async def _export(self, signal: Signal, bodies: AsyncIterator[bytes], context: Context) -> bytes:
         try:
-            self._check(body, context)
-            self._in_flight.enter(len(body))
-        except RequestRefused as error:
-            return await self._refuse(signal, error, context)
-        try:
-            answer = await self._intake.take(signal, body)
+            self._check_token(context)
+            async with self._place():
+                answer = await self._take(signal, await self._body(bodies))
         except RequestRefused as error:
             return await self._refuse(signal, error, context)
         except Exception:  # noqa: BLE001 - one request's failure is answered, in OTLP's own terms
             _log.exception("a gRPC request could not be answered")
             self._count(signal, RpcCode.INTERNAL.name)
             await context.abort(grpc.StatusCode.INTERNAL, "the receiver failed; its log says why")
-        finally:
-            self._in_flight.leave(len(body))
         self._count(signal, "OK")
         return response_protobuf(answer)
 
-    def _check(self, body: bytes, context: Context) -> None:
+    def _check_token(self, context: Context) -> None:
         if self._settings.token:
             metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
             self._guard.check(str(metadata.get("authorization", "")))
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        """Wait for one of the places. Raises Overloaded."""
+        try:
+            async with asyncio.timeout(self._settings.receive_timeout_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded(f"{self._settings.grpc_calls_max} calls are being received (grpc_calls_max)") from None
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _body(self, bodies: AsyncIterator[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.receive_timeout_s):
+                body = await anext(bodies)
+        except TimeoutError:
+            raise ComeBack("the message did not arrive in time (receive_timeout_s)") from None
+        except StopAsyncIteration:
+            # grpc-core ends a stream whose message is over its limit, and says so to the sender alone
+            raise TooLarge("request_bytes_max", self._settings.request_bytes_max) from None
         if len(body) > self._settings.decompressed_bytes_max:
             raise TooLarge("decompressed_bytes_max", self._settings.decompressed_bytes_max)
+        return body
+
+    async def _take(self, signal: Signal, body: bytes) -> Answer:
+        self._in_flight.enter(len(body))
+        try:
+            return await self._intake.take(signal, body)
+        finally:
+            self._in_flight.leave(len(body))
 
     async def _refuse(self, signal: Signal, error: RequestRefused, context: Context) -> bytes:
         status = refused_status(error, self._settings.retry_after_s)
@@ -111,6 +148,14 @@ class GrpcServer:
         return [
             ("grpc.max_receive_message_length", self._settings.request_bytes_max),
             ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION_MAX),
+            ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+            ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+            ("grpc.http2.bdp_probe", 0),  # or a waiting stream's window grows to megabytes
+            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
+            ("grpc.max_connection_idle_ms", _IDLE_MS),
             ("grpc.so_reuseport", 0),
         ]
 

@@ -1,13 +1,15 @@
 """The series that a receiver knows, in columns: their ids, their recent times, whether the store has them."""
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from flashmm_backends.batch import Labels, SeriesMeta
-from flashmm_backends.naming import series_id
+from flashmm_backends.batch import SeriesMeta
 
 _RECENT: Final = 8
 """Points of a series that are remembered to recognise a redelivery; the store resolves older ones."""
@@ -19,15 +21,47 @@ Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesLimits:
+    """How many series there may be.
+
+    total: slots given out at most. each: of one owner. reserved: of total, kept free for `flashmm.*` metrics.
+    """
+
+    total: int
+    each: int
+    reserved: int = 0
+
+    @classmethod
+    def shared(cls, total: int, owner_share: float, reserved_share: float) -> "SeriesLimits":
+        """Limits from shares of the total; an owner may have one series in any case."""
+        return cls(total, max(1, math.ceil(total * owner_share)), int(total * reserved_share))
+
+
+@dataclass
+class NoPlace(Exception):
+    """A new series finds no slot. reason: a label; limit: how many there may be; setting: what says so."""
+
+    reason: str
+    limit: int
+    setting: str
+
+    def __str__(self) -> str:
+        return f"more than {self.limit} series ({self.setting})"
+
+
 class SeriesTable:
     """Every series has a slot, a small number; the columns are indexed by it.
 
-    series_max: slots given out at most. idle_ns: a series without a point for so long gives up its slot when
-    there is no other.
+    idle_ns: a series without a point for so long gives up its slot when there is no other.
     """
 
-    def __init__(self, series_max: int, idle_ns: int) -> None:
-        self._series_max = series_max
+    def __init__(self, limits: SeriesLimits, idle_ns: int) -> None:
+        self._limits = limits
+        self._series_max = series_max = limits.total
+        self._owners: dict[int, str] = {}
+        self._owned: Counter[str] = Counter()
+        self._wanted = False
         self._idle_ns = idle_ns
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = []
@@ -57,21 +91,36 @@ class SeriesTable:
         self._used_ns = np.concatenate((self._used_ns, np.zeros(more, np.int64)))
         self._marks = np.concatenate((self._marks, np.zeros(more, np.intp)))
 
-    def slot(self, labels: Labels, family_type: str, unit: str, text: str, now_ns: int) -> int | None:
-        """The slot of a series, given out now if it is new; None when there are too many."""
-        identity = series_id(labels)
-        slot = self._slot_of.get(identity)
+    def slot(self, meta: SeriesMeta, owner: str, now_ns: int, *, own_metric: bool = True) -> int:
+        """The slot of a series, given out now if it is new. Raises NoPlace.
+
+        owner: whose it is, for the quota. own_metric: whether its metric is one of `flashmm.*`.
+        """
+        slot = self._slot_of.get(meta.id)
         if slot is None:
+            self._check(owner, own_metric=own_metric)
             slot = self._take()
-            if slot is not None:
-                self._settle(slot, SeriesMeta(identity, labels, family_type, unit, text), now_ns)
+            self._owners[slot] = owner
+            self._owned[owner] += 1
+            self._settle(slot, meta, now_ns)
         return slot
 
-    def _take(self) -> int | None:
+    def _check(self, owner: str, *, own_metric: bool) -> None:
+        limits, held = self._limits, len(self._slot_of)
+        if held >= limits.total:
+            self._want("series", limits.total, "series_max")
+        if self._owned[owner] >= limits.each:
+            self._want("series_quota", limits.each, "series_share_max")
+        if not own_metric and held >= limits.total - limits.reserved:
+            self._want("series_reserve", limits.total - limits.reserved, "series_reserved_share")
+
+    def _want(self, reason: str, limit: int, setting: str) -> NoReturn:
+        self._wanted = True
+        raise NoPlace(reason, limit, setting)
+
+    def _take(self) -> int:
         if self._free:
             return self._free.pop()
-        if self._next == self._series_max:
-            return None
         if self._next == len(self.ids):
             self._grow(min(2 * self._next, self._series_max))
         self._next += 1
@@ -87,22 +136,30 @@ class SeriesTable:
         self._used_ns[slot] = now_ns
 
     @property
-    def full(self) -> bool:
-        """True when a new series would find no slot."""
-        return not self._free and self._next == self._series_max
+    def crowded(self) -> bool:
+        """True when a new series found no slot, or would find none."""
+        return self._wanted or len(self._slot_of) >= self._limits.total
 
     def evict_idle(self, now_ns: int) -> list[int]:
         """Take the slots of idle series back and return them; looks at most once in a sixtieth of the idle time."""
         if now_ns < self._evict_again_ns:
             return []
         self._evict_again_ns = now_ns + self._idle_ns // 60
+        self._wanted = False
         idle = np.flatnonzero(self._used_ns[: self._next] < now_ns - self._idle_ns).tolist()
         gone = [slot for slot in idle if self._slot_of.get(int(self.ids[slot])) == slot]
         for slot in gone:
             del self._slot_of[int(self.ids[slot])]
             self.unsaved.pop(slot, None)
+            self._disown(slot)
         self._free.extend(gone)
         return gone
+
+    def _disown(self, slot: int) -> None:
+        owner = self._owners.pop(slot)
+        self._owned[owner] -= 1
+        if not self._owned[owner]:
+            del self._owned[owner]
 
     def admit(self, slots: Slots, times_ms: Times, now_ns: int) -> Mask | None:
         """Remember these points. Returns which of them are new; None where all are.

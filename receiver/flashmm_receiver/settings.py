@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from flashmm_backends.ranges import Count, MemoryBytes, Names, Pause, Seconds
+from annotated_types import Interval
+
+from flashmm_backends.ranges import Count, MemoryBytes, Names, Pause, Seconds, Share
 from flashmm_receiver.errors import NotConfigured
 from flashmm_receiver.hosts import is_loopback
 
@@ -48,6 +50,10 @@ class ReceiverSettings:
     """Longest encoded attribute, name and value, in bytes."""
     series_max: Count = 100_000
     """Metric series; one that was silent for `series_idle_s` gives its place to a new one."""
+    series_share_max: Share = 0.5
+    """Share of `series_max` that one bot, or one job where no bot is named, may have."""
+    series_reserved_share: Annotated[float, Interval(ge=0, le=0.9)] = 0.1
+    """Share of `series_max` that is kept for metrics named `flashmm.*`."""
     series_idle_s: Seconds = 3600.0
     """After how long without a point a series may be forgotten, in seconds."""
     recent_spans_max: Count = 131_072
@@ -56,8 +62,11 @@ class ReceiverSettings:
     """Event streams (run, kind) remembered to recognise a redelivery."""
     future_s_max: Pause = 600.0
     """How far ahead of this machine's clock a record's time may be, in seconds."""
+    grpc_calls_max: Count = 32
+    """Calls of OTLP over gRPC whose bodies are received or stored at one time; others wait, `receive_timeout_s` at
+    most, before theirs are read."""
     receive_timeout_s: Seconds = 20.0
-    """Longest time from the first to the last byte of an HTTP request, in seconds."""
+    """Longest time from the first to the last byte of a request, in seconds."""
     idle_timeout_s: Seconds = 120.0
     """How long an HTTP connection may be silent between requests, in seconds."""
     retry_after_s: Seconds = 1.0

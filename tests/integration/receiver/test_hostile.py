@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import grpc
 import grpc.aio
@@ -23,18 +24,21 @@ PROTOBUF = "application/x-protobuf"
 METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
+SMALL = ReceiverSettings(
+    grpc_bind="127.0.0.1:0",
+    http_bind="127.0.0.1:0",
+    request_bytes_max=100_000,
+    decompressed_bytes_max=200_000,
+    json_bytes_max=1_000,
+    connections_max=4,
+)
+HASTY = replace(SMALL, receive_timeout_s=0.3, idle_timeout_s=0.3)
+"""For tests in which a time has to pass, and in none where something must happen within it."""
+
+
 @pytest.fixture
 def settings() -> ReceiverSettings:
-    return ReceiverSettings(
-        grpc_bind="127.0.0.1:0",
-        http_bind="127.0.0.1:0",
-        receive_timeout_s=0.3,
-        idle_timeout_s=0.3,
-        request_bytes_max=100_000,
-        decompressed_bytes_max=200_000,
-        json_bytes_max=1_000,
-        connections_max=4,
-    )
+    return SMALL
 
 
 class Answer:
@@ -178,6 +182,7 @@ async def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> N
     assert answer.body.index(b"HTTP/1.1 200") < answer.body.index(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize("settings", [HASTY])
 @pytest.mark.parametrize("part", [b"", b"POST /v1/met", request()[:-5], request(b"x" * 200_000)[:-5]])
 async def test_slow_senders_are_cut_off(part: bytes, receiver: Receiver, registry: CollectorRegistry) -> None:
     """Half a head, half a body, nothing at all: after the time-out the connection ends and gives its bytes back."""
@@ -234,6 +239,47 @@ async def test_grpc_codes(channel: grpc.aio.Channel, registry: CollectorRegistry
     assert await call(channel, GOOD) == codes.OK
     labels = {"signal": "metrics", "transport": "grpc", "code": "INVALID_ARGUMENT"}
     assert total(registry, "flashmm_receiver_requests_total", **labels) == 1
+
+
+@pytest.mark.parametrize("settings", [HASTY])
+async def test_a_call_whose_message_does_not_come_is_ended(channel: grpc.aio.Channel, receiver: Receiver) -> None:
+    """It has its time, as an HTTP request has; and a call that ends without one is refused."""
+    never = asyncio.Event()
+
+    async def bodies(*, wait: bool) -> AsyncIterator[bytes]:
+        if wait:
+            await never.wait()
+        for body in ():
+            yield body
+
+    codes = grpc.StatusCode
+    ends = ((True, "in time", codes.UNAVAILABLE), (False, "request_bytes_max", codes.RESOURCE_EXHAUSTED))
+    for wait, told, code in ends:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.stream_unary(METHOD)(bodies(wait=wait), timeout=30)
+        assert refused.value.code() == code
+        assert told in str(refused.value.details())
+    assert receiver.grpc_port
+
+
+async def test_calls_wait_for_a_place_before_their_bodies_are_read(store: MemoryStore) -> None:
+    """One place: what waits longer than its time is told to come back, the others get their turn."""
+    settings = ReceiverSettings(
+        grpc_bind="127.0.0.1:0", http_bind="127.0.0.1:0", grpc_calls_max=1, receive_timeout_s=0.5
+    )
+    never = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        await never.wait()
+        yield b""
+
+    async with (
+        Receiver(settings, store, clock=lambda: NOW_NS, registry=CollectorRegistry()) as receiver,
+        grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel,
+    ):
+        calls = [channel.stream_unary(METHOD)(endless(), timeout=30) for _ in range(4)]
+        codes = [await call.code() for call in calls]
+        assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 async def test_http_on_the_grpc_port(receiver: Receiver, channel: grpc.aio.Channel) -> None:

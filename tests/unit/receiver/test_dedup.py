@@ -21,12 +21,13 @@ from tests.unit.receiver.otlp import (
     traces_request,
 )
 
-from flashmm_backends.batch import Labels
+from flashmm_backends.batch import Labels, SeriesMeta
+from flashmm_backends.naming import series_id
 from flashmm_receiver import ReceiverSettings
 from flashmm_receiver._decoded import Decoded
 from flashmm_receiver._decoder import Decoder, Signal
 from flashmm_receiver._dedup import IntervalSet, RecentKeys, Streams
-from flashmm_receiver._series import SeriesTable
+from flashmm_receiver._series import NoPlace, SeriesLimits, SeriesTable
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 30))))
@@ -80,10 +81,14 @@ def _labels(k: int) -> Labels:
 
 
 def _table(count: int, limit: int = 10) -> SeriesTable:
-    table = SeriesTable(limit, idle_ns=1000)
+    table = SeriesTable(SeriesLimits(limit, limit), idle_ns=1000)
     for k in range(count):
-        assert table.slot(_labels(k), "gauge", "", "", 0) == k
+        assert _slot(table, k) == k
     return table
+
+
+def _slot(table: SeriesTable, k: int) -> int:
+    return table.slot(SeriesMeta(series_id(_labels(k)), _labels(k), "gauge", "", ""), "owner", 0)
 
 
 def _admit(table: SeriesTable, points: list[tuple[int, int]], now_ns: int = 0) -> list[bool]:
@@ -134,13 +139,14 @@ def test_old_points_leave_room() -> None:
 def test_idle_series_give_up_their_slots() -> None:
     """A full table makes room from those silent for long, and only from those."""
     table = _table(3, limit=3)
-    assert table.full
-    assert table.slot(_labels(9), "gauge", "", "", 0) is None
+    assert table.crowded
+    with pytest.raises(NoPlace, match="series_max"):
+        _slot(table, 9)
     _admit(table, [(1, 1)], now_ns=5000)
     assert table.evict_idle(5500) == [0, 2]
     assert table.evict_idle(5501) == []
-    assert table.slot(_labels(9), "gauge", "", "", 0) in (0, 2)
-    assert table.slot(_labels(1), "gauge", "", "", 0) == 1
+    assert _slot(table, 9) in (0, 2)
+    assert _slot(table, 1) == 1
     assert len(table) == 2
 
 

@@ -25,8 +25,8 @@ STALE = 0x7FF0000000000002
 class Sent:
     """A decoder, and what came of the last request."""
 
-    def __init__(self, **settings: int) -> None:
-        self.decoder = Decoder(ReceiverSettings(**settings), {})
+    def __init__(self, **settings: float) -> None:
+        self.decoder = Decoder(ReceiverSettings(**settings), {})  # pyright: ignore[reportArgumentType] - whole where they must be
         self.labels: dict[int, dict[str, str]] = {}
 
     def send(self, *metrics: Metric, resource: dict[str, object] | None = None) -> Decoded:
@@ -279,7 +279,7 @@ def test_temporality_is_needed() -> None:
 
 def test_series_are_limited() -> None:
     """Beyond the limit new series are refused, by name; known ones go on."""
-    sent = Sent(series_max=3)
+    sent = Sent(series_max=3, series_share_max=1.0)
     first = sent.send(gauge("g", *(number(1.0, n=n) for n in range(5))))
     assert first.refusals.by_reason == {"series": 2}
     assert "metric 'g': more than 3 series (series_max)" in first.refusals.message
@@ -287,9 +287,32 @@ def test_series_are_limited() -> None:
     assert (second.accepted, second.refusals.total) == ({"points": 3}, 2)
 
 
+def test_one_bot_does_not_take_every_place() -> None:
+    """Its quota is told to it by name; another bot finds room, and a restart of the first does not get more."""
+    sent = Sent(series_max=10, series_share_max=0.5, series_reserved_share=0.0)
+    greedy, other = {"flashmm.bot": "greedy", "service.instance.id": "1"}, {"service.name": "other"}
+    first = sent.send(gauge("g", *(number(1.0, n=n) for n in range(9))), resource=greedy)
+    assert first.refusals.by_reason == {"series_quota": 4}
+    assert "more than 5 series (series_share_max)" in first.refusals.message
+    again = sent.send(gauge("g", number(1.0)), resource={**greedy, "service.instance.id": "2"})
+    assert again.refusals.by_reason == {"series_quota": 1}
+    assert not sent.send(gauge("g", *(number(1.0, n=n) for n in range(4))), resource=other).refusals.total
+
+
+def test_places_are_kept_for_market_making() -> None:
+    """What others send does not crowd out `flashmm.*` metrics."""
+    sent = Sent(series_max=10, series_share_max=1.0, series_reserved_share=0.2)
+    noise = sent.send(gauge("noise", *(number(1.0, n=n) for n in range(12))), resource={})
+    assert noise.refusals.by_reason == {"series_reserve": 4}
+    assert not sent.send(gauge("flashmm.market.spread", number(1.0), number(1.0, n=1)), resource={}).refusals.total
+    assert sent.send(gauge("flashmm.market.spread", number(1.0, n=2)), resource={}).refusals.by_reason == {
+        "series": 1
+    }
+
+
 def test_exploding_label_sets_are_cheap_to_refuse() -> None:
     """After a thousand refusals the rest of a request is refused unseen; known series still get through."""
-    sent = Sent(series_max=2)
+    sent = Sent(series_max=2, series_share_max=1.0)
     sent.send(gauge("g", number(1.0)))
     points = [number(1.0, n=n) for n in range(3_000)]
     decoded = sent.send(gauge("g", *points, number(2.0, at=NOW_NS + MS)))
@@ -324,7 +347,7 @@ def test_a_name_must_translate() -> None:
 
 def test_caches_are_bounded() -> None:
     """Ever new ways to write the same series don't grow memory: caches are emptied, the series stay."""
-    sent = Sent(series_max=2)
+    sent = Sent(series_max=2, series_share_max=1.0)
     bytes_max = sent.decoder.families._bytes_max
     for k in range(400):
         sent.send(gauge("g", number(1.0, at=NOW_NS + k * MS)), resource={"noise": "n" * 300 + str(k)})
@@ -334,7 +357,7 @@ def test_caches_are_bounded() -> None:
 
 def test_idle_series_make_room() -> None:
     """When all places are taken, series that were silent for an hour give theirs up, sums included."""
-    decoder = Decoder(ReceiverSettings(series_max=2), {})
+    decoder = Decoder(ReceiverSettings(series_max=2, series_share_max=1.0), {})
 
     def send(name: str, now_ns: int) -> Decoded:
         request = metrics_request(counter(name, number(1, at=now_ns, start=1), temporality=DELTA), resource={})
