@@ -19,6 +19,9 @@ Threads = Annotated[int, Interval(ge=1, le=256)]
 Bytes = Annotated[int, Interval(ge=1_024, le=2**50)]
 """A size that may be as large as a disk: 1 KiB to 1 PiB."""
 
+Size = Annotated[int, Interval(ge=0, le=2**50)]
+"""A size that may be nothing or as large as a disk, up to 1 PiB."""
+
 MemoryBytes = Annotated[int, Interval(ge=1_024, le=2**40)]
 """A size that is held in memory: 1 KiB to 1 TiB."""
 

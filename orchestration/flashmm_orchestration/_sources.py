@@ -34,7 +34,7 @@ OTHER_VARIABLES: Final = (
 )
 """Variables of ours that are no settings: of single commands, of the Collector's configuration, of the tests."""
 
-_SECRETS: Final = frozenset({"token", "password"})
+_SECRETS: Final = frozenset({"token", "password", "secret_key"})
 _FILE: Final = "_file"
 # What Kubernetes puts into every container beside a service named flashmm.
 _KUBERNETES: Final = re.compile(

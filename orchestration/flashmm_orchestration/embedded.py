@@ -72,7 +72,7 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
     async with AsyncExitStack() as stack:
         http = stack.enter_context(bind(settings))
         ledger = await stack.enter_async_context(
-            Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry)
+            Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry, settings.archive)
         )
         stores = await stack.enter_async_context(chosen_stores(settings, ledger))
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
@@ -113,7 +113,7 @@ def _app(
             probes_router(
                 health,
                 registry,
-                lambda: {"version": VERSION, "now_ns": time.time_ns(), "retention": _retention(settings, ledger)},
+                lambda: _about(settings, ledger),
             ),
         ),
         socket=StreamEndpoint(hub, settings.stream, OriginPolicy(frozenset(http.allowed_origins))),
@@ -134,6 +134,29 @@ def _retention(settings: Settings, ledger: Ledger) -> Json:
     """How long raw points are kept, in days, and whether the size limit made that less than was asked for."""
     wanted, shortfall_s = settings.ledger.telemetry_days, ledger.retention_shortfall
     return {"target_days": wanted, "days": round(wanted - shortfall_s / 86_400, 1), "shortened": shortfall_s > 0}
+
+
+def _about(settings: Settings, ledger: Ledger) -> Json:
+    """What `/health` tells besides the components."""
+    return {
+        "version": VERSION,
+        "now_ns": time.time_ns(),
+        "retention": _retention(settings, ledger),
+        "archive": _archive(ledger),
+    }
+
+
+def _archive(ledger: Ledger) -> Json | None:
+    """How the archive on object storage is; null where there is none."""
+    status = ledger.archive_status
+    if status is None:
+        return None
+    return {
+        "status": "waiting" if status.fault else "ok",
+        "fault": status.fault,
+        "waiting_files": status.waiting_files,
+        "waiting_bytes": status.waiting_bytes,
+    }
 
 
 def _reachable(bind: str, port: int) -> str:

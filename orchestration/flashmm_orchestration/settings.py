@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from annotated_types import Interval, Len
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from flashmm_backends.ledger import LedgerSettings
+from flashmm_backends.ledger import ArchiveSettings, LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
 from flashmm_backends.ranges import Names, Port, Seconds
@@ -113,6 +113,9 @@ class Settings(BaseModel):
 
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     """What is kept, and for how long."""
+
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
+    """Sealed files on S3-compatible storage."""
 
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Which store answers PromQL."""

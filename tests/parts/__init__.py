@@ -4,9 +4,20 @@ from tests.parts._collector import SINK_TOKEN, collector_server, running_collect
 from tests.parts._locate import find, require
 from tests.parts._process import NotReady, Server, answers, free_ports
 from tests.parts._prometheus import running_prometheus
-from tests.parts._stores import running_alertmanager, running_kafka, running_loki, running_tempo
+from tests.parts._stores import (
+    S3_KEY,
+    S3_SECRET,
+    running_alertmanager,
+    running_kafka,
+    running_loki,
+    running_s3,
+    running_tempo,
+    s3_server,
+)
 
 __all__ = [
+    "S3_KEY",
+    "S3_SECRET",
     "SINK_TOKEN",
     "NotReady",
     "Server",
@@ -20,5 +31,7 @@ __all__ = [
     "running_kafka",
     "running_loki",
     "running_prometheus",
+    "running_s3",
     "running_tempo",
+    "s3_server",
 ]

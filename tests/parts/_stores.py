@@ -12,6 +12,8 @@ from tests.parts._process import Server, free_ports
 
 LOKI_CONFIG = REPOSITORY / "deploy" / "loki" / "loki.yaml"
 TEMPO_CONFIG = REPOSITORY / "deploy" / "tempo" / "tempo.yaml"
+S3_KEY = "flashmm"
+S3_SECRET = "the-secret-of-the-bucket"
 ALERTMANAGER_CONFIG = REPOSITORY / "deploy" / "alertmanager" / "alertmanager.yml"
 
 
@@ -118,3 +120,30 @@ def running_alertmanager(folder: Path, *, webhook: str | None = None, token: str
         ports=ports,
     ) as server:
         yield server
+
+
+@contextmanager
+def running_s3(folder: Path, *buckets: str) -> Generator[Server]:
+    """S3-compatible storage over `folder`/s3, with these buckets. Keys: S3_KEY and S3_SECRET."""
+    with s3_server(folder, *buckets) as server:
+        yield server
+
+
+def s3_server(folder: Path, *buckets: str) -> Server:
+    """The same, not started."""
+    program = require("versitygw")
+    home = folder / "s3"
+    for each in ("sidecar", *(f"objects/{bucket}" for bucket in buckets)):
+        (home / each).mkdir(parents=True, exist_ok=True)
+    ports = free_ports("http")
+    base_url = f"http://127.0.0.1:{ports['http']}"
+    options = [f"--port=127.0.0.1:{ports['http']}", "--health=/health", "--quiet"]
+    return Server(
+        name="versitygw",
+        command=[program, *options, "posix", f"--sidecar={home / 'sidecar'}", home / "objects"],
+        base_url=base_url,
+        ready_url=f"{base_url}/health",
+        log=home / "log",
+        ports=ports,
+        environment={"ROOT_ACCESS_KEY": S3_KEY, "ROOT_SECRET_KEY": S3_SECRET},
+    )

@@ -103,8 +103,13 @@ def _build_module(part: Part, source: Path, output: Path) -> None:
     for module in part.drop_replaces:
         _go(["mod", "edit", f"-dropreplace={module}"], cwd=source)
     for command in part.commands:
-        package = f"./cmd/{command}" if (source / "cmd" / command).is_dir() else "./cmd"  # the only program there
-        _compile(package, part, source, output / command)
+        _compile(_package(source, command), part, source, output / command)
+
+
+def _package(source: Path, command: str) -> str:
+    """Where the command's main is: a folder of its own, the only program there, or the module itself."""
+    places = (f"cmd/{command}", "cmd", ".")
+    return next(f"./{place}" for place in places if list((source / place).glob("*.go")))
 
 
 def _build_collector(part: Part, source: Path, output: Path) -> None:

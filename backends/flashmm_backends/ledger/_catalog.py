@@ -1,6 +1,7 @@
 """What there is to read: sealed files and tables of recent rows, as snapshots that readers pin."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from flashmm_backends.ledger._archive import Archive
 from flashmm_backends.ledger._database import Connection
 from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._tables import ROW_TABLES
@@ -79,8 +81,10 @@ class Snapshot:
 class Catalog:
     """The current snapshot, and the files that wait for their last reader before they are unlinked."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, archive: Archive | None = None) -> None:
         self.directory = directory
+        self._archive = archive
+        self._read: dict[str, tuple[int, float]] = {}
         self.snapshot = Snapshot()
         self.damaged: list[SealedFile] = []
         self._lock = threading.Lock()
@@ -93,7 +97,7 @@ class Catalog:
         """Read the catalogue; forget nothing, but set damaged files aside and unlink files it does not know."""
         sql = queries("store")
         files = [SealedFile(*row) for row in connection.execute(sql["files"]).fetchall()]
-        self.damaged = [file for file in files if not _is_whole(self.directory / file.path, file.bytes)]
+        self.damaged = [file for file in files if not self._is_sound(file)]
         sound = [file for file in files if file not in self.damaged]
         names = [name for (name,) in connection.execute(sql["row_tables"]).fetchall()]
         tables = [_recent(connection, name, now_ns) for name in names]
@@ -101,6 +105,14 @@ class Catalog:
         self._next_id = max(used, default=0) + 1
         self.snapshot = Snapshot(0, 0, _by_kind(sound), _tables_by_kind([table for table in tables if table]))
         self._unlink_orphans({file.path for file in files})
+
+    def _is_sound(self, file: SealedFile) -> bool:
+        if _is_whole(self.path(file), file.bytes):
+            return True
+        if self._archive is None or not self._archive.holds(file):
+            return False
+        self.path(file).unlink(missing_ok=True)
+        return True
 
     def _unlink_orphans(self, known: set[str]) -> None:
         for path in (self.directory / "sealed").rglob("*.parquet*"):
@@ -144,6 +156,45 @@ class Catalog:
             path.unlink(missing_ok=True)
             keys_path(path).unlink(missing_ok=True)
 
+    def readable(self, snapshot: Snapshot, files: Sequence[SealedFile]) -> str:
+        """The files as an SQL list of paths that stay while the snapshot is read; fetched where they are away.
+
+        Raises QueryRefused, Unavailable.
+        """
+        with self._lock:
+            self._read |= {file.path: (snapshot.version, time.time()) for file in files}
+        if self._archive is not None:
+            self._archive.fetch(files)
+        return _paths_sql(self.directory, files)
+
+    def sealed(self) -> list[SealedFile]:
+        """Every file of the current snapshot, in order of arrival."""
+        return self.snapshot.of(*self.snapshot.files)
+
+    def paths_known(self) -> set[str]:
+        """Paths that something may still read."""
+        with self._lock:
+            doomed = {str(path.relative_to(self.directory)) for _, path in self._doomed}
+        return doomed | {file.path for file in self.sealed()}
+
+    def last_read(self, file: SealedFile) -> float:
+        """Unix time when it was last read or written."""
+        _, read = self._read.get(file.path, (0, 0.0))
+        try:
+            return max(read, self.path(file).stat().st_mtime)
+        except FileNotFoundError:
+            return read
+
+    def evict(self, file: SealedFile) -> bool:
+        """Unlink an archived file unless somebody may be reading it; whether that was done."""
+        with self._lock:
+            version, _ = self._read.get(file.path, (-1, 0.0))
+            if min(self._pinned, default=version + 1) <= version:
+                return False
+            self._read.pop(file.path, None)
+            self.path(file).unlink(missing_ok=True)
+            return True
+
     def change(self, added: Sequence[SealedFile] = (), removed: Sequence[SealedFile] = ()) -> None:
         """Publish a committed change of the files; removed ones are unlinked after their last reader."""
         with self._lock:
@@ -152,6 +203,8 @@ class Catalog:
             files = [file for each in self.snapshot.files.values() for file in each if file.id not in gone]
             self.snapshot = replace(self.snapshot, version=version, files=_by_kind([*files, *added]))
             self._doomed += [(version, self.path(file)) for file in removed]
+            for file in removed:
+                self._read.pop(file.path, None)
             self._changed.notify_all()
         self._unlink_unpinned()
 
@@ -229,7 +282,7 @@ def _is_whole(path: Path, size: int) -> bool:
         return False
 
 
-def paths_sql(directory: Path, files: Sequence[SealedFile]) -> str:
+def _paths_sql(directory: Path, files: Sequence[SealedFile]) -> str:
     """The files as an SQL list of paths."""
     return "[" + ", ".join("'" + str(directory / file.path).replace("'", "''") + "'" for file in files) + "]"
 

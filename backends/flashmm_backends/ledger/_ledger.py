@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from flashmm_backends.batch import Batch, Labels, LogRecord, Span
 from flashmm_backends.ledger._applier import Applier
+from flashmm_backends.ledger._archive import Archive, ArchiveStatus
+from flashmm_backends.ledger._archive_settings import ArchiveSettings
 from flashmm_backends.ledger._arrow import Request, write_events
 from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._committer import Committer, Published
@@ -69,6 +71,7 @@ class _Parts:
     selector: Selector
     reading: Reading
     metrics: LedgerMetrics
+    archive: Archive | None
 
 
 class Ledger:
@@ -80,15 +83,21 @@ class Ledger:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, directory: Path, settings: LedgerSettings, clock: Clock, registry: CollectorRegistry
+        cls,
+        directory: Path,
+        settings: LedgerSettings,
+        clock: Clock,
+        registry: CollectorRegistry,
+        archive: ArchiveSettings | None = None,
     ) -> AsyncGenerator["Ledger"]:
         """Own a directory, which is made where it is missing, and serve from it while the context lasts.
 
-        clock: UTC nanoseconds. registry: where the ledger's own metrics go.
+        clock: UTC nanoseconds. registry: where the ledger's own metrics go. archive: None or without a bucket, all
+        stays on the local disk.
         Raises DirectoryInUse, SchemaTooNew, Unavailable (disk full or failing).
         """
         with ExitStack() as stack:
-            parts = await asyncio.to_thread(_open, stack, directory, settings, clock, registry)
+            parts = await asyncio.to_thread(_open, stack, directory, settings, clock, registry, archive)
             try:
                 yield cls(parts)
             finally:
@@ -174,6 +183,11 @@ class Ledger:
         """How much of the wanted retention of raw points the size limit took, in seconds; 0 where none."""
         return self._parts.retention.shortfall_s
 
+    @property
+    def archive_status(self) -> ArchiveStatus | None:
+        """How the archive is; None where there is none."""
+        return self._parts.archive.status() if self._parts.archive else None
+
     async def maintain(self) -> None:
         """Do now what the maintenance thread would do next: seal, merge, forget. Raises what fails."""
         await asyncio.to_thread(self._parts.maintenance.step)
@@ -184,13 +198,19 @@ class Ledger:
 
 
 def _open(
-    stack: ExitStack, directory: Path, settings: LedgerSettings, clock: Clock, registry: CollectorRegistry
+    stack: ExitStack,
+    directory: Path,
+    settings: LedgerSettings,
+    clock: Clock,
+    registry: CollectorRegistry,
+    archived: ArchiveSettings | None,
 ) -> _Parts:
     (directory / "journal").mkdir(parents=True, exist_ok=True)
     stack.enter_context(directory_lock(directory))
     database = Database(directory, settings)
     stack.callback(database.close)
-    catalog, head, hours, metrics = Catalog(directory), Head(), SeriesHours(), LedgerMetrics(registry)
+    archive = Archive(archived, directory, registry) if archived and archived.bucket else None
+    catalog, head, hours, metrics = Catalog(directory, archive), Head(), SeriesHours(), LedgerMetrics(registry)
     known = Known(SeriesIndex(), Streams(), set(), settings.series_max)
     applier = Applier(settings, database, catalog, metrics, clock)
     recovery = Recovery(directory, database, catalog, head, hours, known, applier, metrics, clock)
@@ -213,10 +233,13 @@ def _open(
     maintenance.report()
     maintenance.start()
     stack.callback(maintenance.stop)
+    if archive is not None:
+        archive.start(catalog)
+        stack.callback(archive.stop)
     selector = Selector(known.index, head, hours, catalog, database)
     reading = Reading(applier, catalog, KeyLists(directory), database, threads)
     return _Parts(
-        settings, head, known.streams, committer, applier, maintenance, retention, selector, reading, metrics
+        settings, head, known.streams, committer, applier, maintenance, retention, selector, reading, metrics, archive
     )
 
 

@@ -78,7 +78,7 @@ class View:
         columns = [table.columns[i] for i in at]
         rows = [[row[i] for i in at] for row in self._waiting_rows(table, query.span)]
         recent = self.snapshot.tables.get(table.name, ())
-        source = relation(self.catalog, recent, self._files(query), columns, waiting=bool(rows))
+        source = relation(self.catalog, self.snapshot, recent, self._files(query), columns, waiting=bool(rows))
         sql = queries("rows")[query.name].format(source=source, **query.parts)
         return sql, arrays_of(columns, rows) if rows else NO_ARRAYS
 

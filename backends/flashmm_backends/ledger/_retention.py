@@ -15,7 +15,6 @@ from flashmm_backends.ledger._catalog import (
     ROLLUPS,
     Catalog,
     SealedFile,
-    paths_sql,
     record_files,
 )
 from flashmm_backends.ledger._chunks import chunk_of
@@ -109,9 +108,10 @@ class Retention:
                 yield self._write(kind, files, rolled_up(samples, counters))
 
     def _read(self, files: Sequence[SealedFile], first: int, last: int) -> Samples | None:
-        paths = paths_sql(self.catalog.directory, files)
-        sql = queries("points")["merge"].format(paths=paths, first=first, last=last)
-        rows = fetch(self.database.reader(), sql)
+        with self.catalog.reading() as snapshot:
+            paths = self.catalog.readable(snapshot, files)
+            sql = queries("points")["merge"].format(paths=paths, first=first, last=last)
+            rows = fetch(self.database.reader(), sql)
         if not len(rows["series"]):
             return None
         value = rows["value"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flashmm_backends.ledger._catalog import Catalog, RecentTable, SealedFile, paths_sql
+from flashmm_backends.ledger._catalog import Catalog, RecentTable, SealedFile, Snapshot
 from flashmm_backends.ledger._database import casts
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._tables import Column
@@ -12,13 +12,14 @@ EVER = (-(2**63), 2**63 - 1)
 
 def relation(
     catalog: Catalog,
+    snapshot: Snapshot,
     recent: Sequence[RecentTable],
     files: Sequence[SealedFile],
     columns: Sequence[Column],
     *,
     waiting: bool,
 ) -> str:
-    """A subquery over all rows of these tables and files.
+    """A subquery over all rows of these tables and files, which are the snapshot's.
 
     columns: those that the query uses; one that an older table or file lacks is NULL. waiting: whether rows that are
     in no table yet come from `incoming`.
@@ -30,7 +31,7 @@ def relation(
         for table in recent
     ]
     if files:
-        paths = paths_sql(catalog.directory, files)
+        paths = catalog.readable(snapshot, files)
         parts.append(f"SELECT * FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false)")  # noqa: S608
     return f"({' UNION ALL BY NAME '.join(parts)})"
 

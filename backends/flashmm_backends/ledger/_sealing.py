@@ -16,7 +16,6 @@ from flashmm_backends.ledger._catalog import (
     Catalog,
     RecentTable,
     SealedFile,
-    paths_sql,
     record_files,
 )
 from flashmm_backends.ledger._chunks import Chunk, chunk_of
@@ -124,11 +123,11 @@ class Sealer:
     def _merge_slice(self, kind: str, files: Sequence[SealedFile], first: int, last: int) -> SealedFile | None:
         file_id = self.catalog.next_id()
         path = points_path(kind, files[0].part_ms, file_id)
-        source = queries("points")["merge"].format(
-            paths=paths_sql(self.catalog.directory, files), first=first, last=last
-        )
         connection, target = self.database.reader(), self.catalog.directory / path
-        size = _parquet.write(connection, source, target, self.settings.row_group_rows)
+        with self.catalog.reading() as snapshot:
+            paths = self.catalog.readable(snapshot, files)
+            source = queries("points")["merge"].format(paths=paths, first=first, last=last)
+            size = _parquet.write(connection, source, target, self.settings.row_group_rows)
         rows, time_min, time_max, series_min, series_max = _bounds(connection, str(target))
         if not rows:
             target.unlink()

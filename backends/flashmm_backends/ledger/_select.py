@@ -17,7 +17,6 @@ from flashmm_backends.ledger._catalog import (
     Catalog,
     SealedFile,
     Snapshot,
-    paths_sql,
 )
 from flashmm_backends.ledger._chunks import Piece, combined, gather
 from flashmm_backends.ledger._database import Arrays, Connection, Database, fetch
@@ -52,20 +51,26 @@ class Selector:
         generations = self.head.generations
         with self.catalog.reading() as snapshot:
             files = _files(snapshot, generations, ids, start_ms, end_ms)
-            points = self._pieces(files, [POINTS, ROLLUPS], ids, start_ms, end_ms)
-            histograms = self._pieces(files, [HISTOGRAMS, HISTOGRAM_ROLLUPS], ids, start_ms, end_ms)
+            points = self._pieces(snapshot, files, [POINTS, ROLLUPS], ids, start_ms, end_ms)
+            histograms = self._pieces(snapshot, files, [HISTOGRAMS, HISTOGRAM_ROLLUPS], ids, start_ms, end_ms)
         points += _gathered([g.points for g in generations], ids, start_ms, end_ms)
         histograms += _gathered([g.histograms for g in generations], ids, start_ms, end_ms)
         rolled_up = any(file.kind in (ROLLUPS, HISTOGRAM_ROLLUPS) for file in files)
         return self._selection(ids, combined(points), combined(histograms), [ROLLED_UP] if rolled_up else [])
 
     def _pieces(
-        self, files: Sequence[SealedFile], kinds: Sequence[str], ids: Ids, start_ms: int, end_ms: int
+        self,
+        snapshot: Snapshot,
+        files: Sequence[SealedFile],
+        kinds: Sequence[str],
+        ids: Ids,
+        start_ms: int,
+        end_ms: int,
     ) -> list[Piece]:
         chosen = [file for file in files if file.kind in kinds]
         if not chosen or not len(ids):
             return []
-        rows = _read(self.database.reader(), self.catalog, chosen, ids, start_ms, end_ms)
+        rows = _read(self.database.reader(), self.catalog.readable(snapshot, chosen), ids, start_ms, end_ms)
         return [_piece(rows, ids)] if len(rows["series"]) else []
 
     def _selection(
@@ -118,10 +123,7 @@ def _files(
     ]
 
 
-def _read(
-    connection: Connection, catalog: Catalog, files: Sequence[SealedFile], ids: Ids, start_ms: int, end_ms: int
-) -> Arrays:
-    paths = paths_sql(catalog.directory, files)
+def _read(connection: Connection, paths: str, ids: Ids, start_ms: int, end_ms: int) -> Arrays:
     contiguous = int(ids[-1]) - int(ids[0]) + 1 == len(ids)
     if contiguous or len(ids) > _LISTED_MAX:
         sql = queries("points")["select_range"].format(paths=paths)

@@ -1,6 +1,6 @@
 """A process that appends until it is killed, and tells on stdout what was acknowledged.
 
-Run as `python -m tests.integration.ledger.writer DIRECTORY ROUND`.
+Run as `python -m tests.integration.ledger.writer DIRECTORY ROUND [ENDPOINT ACCESS_KEY SECRET BUCKET]`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from tests.unit.backends.ledger.batches import events, labels, points, span, spans, transfer
 
 from flashmm_backends.batch import Batch
-from flashmm_backends.ledger import Ledger, LedgerSettings
+from flashmm_backends.ledger import ArchiveSettings, Ledger, LedgerSettings
 
 SETTINGS = LedgerSettings(
     commit_interval_s=0.001,
@@ -39,9 +39,9 @@ def batch_of(number: int, round_: int) -> Batch:
     )
 
 
-async def write(directory: Path, round_: int) -> None:
+async def write(directory: Path, round_: int, archive: ArchiveSettings | None) -> None:
     """Append 1, 2, 3 … in this round."""
-    async with Ledger.open(directory, SETTINGS, time.time_ns, CollectorRegistry()) as ledger:
+    async with Ledger.open(directory, SETTINGS, time.time_ns, CollectorRegistry(), archive) as ledger:
         print("open", flush=True)
         number = 0
         while True:
@@ -51,5 +51,12 @@ async def write(directory: Path, round_: int) -> None:
             print(number, flush=True)
 
 
+def _archive(endpoint: str, access_key: str, secret_key: str, bucket: str) -> ArchiveSettings:
+    return ArchiveSettings(
+        bucket=bucket, endpoint=endpoint, access_key=access_key, secret_key=secret_key, local_bytes_max=20_000
+    )
+
+
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
+    archived = _archive(*sys.argv[3:]) if len(sys.argv) > 3 else None
+    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2]), archived))
