@@ -23,6 +23,7 @@ from flashmm_orchestration.api.events import events_router
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
+from flashmm_orchestration.api.streams import streams_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.api.traces import traces_router
 from flashmm_orchestration.guarded import Guard
@@ -107,6 +108,7 @@ def _app(
     parts = Parts(
         routers=(
             events_router(ledger, time.time_ns, rows, size),
+            streams_router(ledger, rows),
             orders_router(stores.traces, time.time_ns, rows, size),
             traces_router(stores.traces, rows),
             prometheus_router(stores.prometheus, Gate("promql", limits, telemetry)),

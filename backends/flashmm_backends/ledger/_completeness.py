@@ -94,7 +94,7 @@ def completeness(
     gaps = streams.missing(kind)
     if not gaps:
         return Completeness(received, received)
-    anchors = _anchors(view, kind, gaps)
+    anchors = anchors_of(view, kind, gaps)
     missing = sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
     return Completeness(received, received + missing)
 
@@ -105,7 +105,8 @@ def _count(view: View, kind: str, window: Window) -> int:
     return count
 
 
-def _anchors(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
+def anchors_of(view: View, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
+    """What bounds these gaps in time, by run."""
     event_ns = _event_times(view, kind, gaps)
     marks = _marks(view, kind, list(gaps))
     begins = _openings(view, list(gaps))

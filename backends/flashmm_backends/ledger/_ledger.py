@@ -42,6 +42,7 @@ from flashmm_backends.ledger._traces import (
     read_orders,
     read_trace,
 )
+from flashmm_backends.ledger.streams import Anchors, Gap, StreamState, anchors_of
 from flashmm_backends.ports import (
     Completeness,
     EventTable,
@@ -137,6 +138,16 @@ class Ledger:
         event_table_of(kind)
         streams = self._parts.streams
         return await self._parts.reading.read(lambda view: completeness(view, streams, kind, window))
+
+    def streams(self, kind: str) -> Mapping[str, StreamState]:
+        """What arrived of each stream of a kind, by run. Raises QueryRefused."""
+        event_table_of(kind)
+        return {run: StreamState(*state) for run, state in self._parts.streams.of(kind).items()}
+
+    async def anchors(self, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
+        """What bounds gaps of a kind's streams in time, by run. Raises QueryRefused, Unavailable."""
+        event_table_of(kind)
+        return await self._parts.reading.read(lambda view: anchors_of(view, kind, gaps))
 
     async def trace(self, trace_id: bytes) -> Sequence[Span]:
         """See TraceReader."""

@@ -135,6 +135,14 @@ class Streams:
         with self._lock:
             return dict(self._high_water)
 
+    def of(self, kind: str) -> Mapping[str, tuple[list[tuple[int, int]], int]]:
+        """What arrived, and the highest mark, 0 where there is none, of a kind's streams, by run."""
+        with self._lock:
+            found = {stream for stream in (*self._received, *self._high_water) if stream[1] == kind}
+            return {
+                stream[0]: (list(self._received.get(stream, ())), self._high_water.get(stream, 0)) for stream in found
+            }
+
     def missing(self, kind: str) -> Mapping[str, list[tuple[int, int]]]:
         """Intervals that did not arrive, by run, of the streams of a kind that have any."""
         with self._lock:

@@ -117,7 +117,7 @@ async def test_storage_that_is_away_stops_nothing(tmp_path: Path) -> None:
             await until(lambda: "archive.endpoint" in (ledger.archive_status.fault if ledger.archive_status else ""))
             assert (await everything(ledger))[0] == [1, 2, 3, 4]
             server.start()
-            await until(lambda: is_archived(ledger) and not local(tmp_path), 120)
+            await until(lambda: is_archived(ledger) and not local(tmp_path), 60)
             server.kill()
             with pytest.raises(Unavailable, match="cannot connect"):
                 await everything(ledger)
@@ -221,7 +221,7 @@ async def test_kill_at_any_moment_loses_nothing_and_leaves_nothing(tmp_path: Pat
     """After kills -9 while sealing, merging, uploading and evicting, all acknowledged is there, no object strays."""
     chance, acknowledged = random.Random(5), dict[int, int]()
     with running_s3(tmp_path, BUCKET) as server:
-        for round_ in range(3):
+        for round_ in range(2):
             acknowledged[round_] = _killed(tmp_path, server, round_, chance.randrange(15, 60))
         registry, quiet = CollectorRegistry(), replace(SETTINGS, maintenance_interval_s=3_600.0)
         async with opened(tmp_path, settings(server), quiet, registry) as ledger:
@@ -231,7 +231,7 @@ async def test_kill_at_any_moment_loses_nothing_and_leaves_nothing(tmp_path: Pat
                 assert {round_ * 1_000_000 + number for number in range(1, last + 1)} <= found
                 assert (table.columns["run"] == f"run-{round_}").sum() >= last
             assert table.completeness.ratio == 1.0
-            await until(lambda: is_archived(ledger) and not local(tmp_path), 120)
+            await until(lambda: is_archived(ledger) and not local(tmp_path), 60)
             await ledger.maintain()
             await until(lambda: len(objects(tmp_path)) == sealed_files(registry))
 

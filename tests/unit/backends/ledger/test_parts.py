@@ -36,7 +36,8 @@ MISSING = 0xFFFF_FFFF
 
 def test_the_package_shows_what_it_means_to() -> None:
     """Everything public is named, and nothing else is."""
-    names = ["DirectoryInUse", "Ledger", "LedgerSettings", "MEDIA_TYPE", "Request", "SchemaTooNew"]
+    names = ["ArchiveSettings", "ArchiveStatus", "DirectoryInUse", "Ledger", "LedgerSettings", "MEDIA_TYPE"]
+    names += ["Request", "SchemaTooNew"]
     assert sorted(package.__all__) == sorted(names)
 
 

@@ -1,0 +1,148 @@
+"""One contract for readers of events: a ledger, and several ledgers read as one, however the events were split."""
+
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from tests.product import Product, running_product
+from tests.unit.backends.ledger.batches import events, mark, transfer
+
+from flashmm_backends.batch import Event
+from flashmm_backends.ledger import Ledger, LedgerSettings
+from flashmm_backends.ports import EventReader, EventTable, QueryRefused, Unavailable, Window
+from flashmm_backends.shards import ShardedEvents
+from flashmm_orchestration.api import _errors
+from flashmm_orchestration.api._gate import Gate, GateLimits
+from flashmm_orchestration.api._rows import PageSize
+from flashmm_orchestration.api.events import events_router
+from flashmm_orchestration.api.streams import streams_router
+from flashmm_orchestration.api.telemetry import HttpTelemetry
+
+KIND = "flashmm.transfer"
+EVER = Window(0, 2**62)
+QUIET = LedgerSettings(maintenance_interval_s=3_600.0, telemetry_days=40_000.0, events_days=40_000.0)
+RUNS = ("01999999-0000-7000-8000-000000000001", "01999999-0000-7000-8000-000000000002")
+BEGIN_NS = (0x01999999_0000) * 1_000_000
+
+
+def application(ledger: Ledger) -> FastAPI:
+    """The two routes that a reader over several ledgers asks."""
+    app = FastAPI()
+    _errors.install(app)
+    gate = Gate("rows", GateLimits(8, 64, 30.0), HttpTelemetry(CollectorRegistry()))
+    app.include_router(events_router(ledger, time.time_ns, gate, PageSize(100, 1_000)))
+    app.include_router(streams_router(ledger, gate))
+    return app
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[tuple[Ledger, httpx.AsyncClient]]:
+    async with (
+        Ledger.open(folder, QUIET, time.time_ns, CollectorRegistry()) as ledger,
+        httpx.AsyncClient(transport=httpx.ASGITransport(application(ledger)), base_url="http://ledger") as client,
+    ):
+        yield ledger, client
+
+
+def history(chance: random.Random) -> list[Event]:
+    """Two runs with marks, of which some events and marks were lost on the way."""
+    found: list[Event] = []
+    for run in RUNS:
+        length = chance.randrange(5, 40)
+        found += [transfer(seq, BEGIN_NS + seq * 1_000_000, run=run) for seq in range(1, length + 1)]
+        for number in range(1, length // 5 + 2):
+            high = min(number * 5, length)
+            found.append(mark(number, BEGIN_NS + high * 1_000_000 + 10, KIND, high, run=run))
+    return [event for event in found if chance.random() > 0.2]
+
+
+async def same(one: EventReader, other: EventReader, window: Window) -> None:
+    """Both answer alike: rows, order, types of columns, completeness."""
+    expected, found = await one.events(KIND, window), await other.events(KIND, window)
+    assert rows(found) == rows(expected)
+    assert {name: each.dtype for name, each in found.columns.items()} == {
+        name: each.dtype for name, each in expected.columns.items()
+    }
+    assert found.completeness == expected.completeness == await other.completeness(KIND, window)
+
+
+def rows(table: EventTable) -> list[tuple[object, ...]]:
+    return list(zip(*(column.tolist() for column in table.columns.values()), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_ledgers_together_answer_as_one(tmp_path: Path, seed: int) -> None:
+    """Split in any way over three ledgers, some events in two of them: rows and completeness are one ledger's."""
+    chance = random.Random(seed)
+    emitted = history(chance)
+    async with AsyncExitStack() as stack:
+        whole, _ = await stack.enter_async_context(opened(tmp_path / "whole"))
+        parts = [await stack.enter_async_context(opened(tmp_path / name)) for name in "abc"]
+        sharded = ShardedEvents([client for _, client in parts])
+        await same(whole, sharded, EVER)
+        for event in emitted:
+            await whole.append(events(event))
+            for ledger, _ in chance.sample(parts, 2 if seed % 2 and chance.random() < 0.2 else 1):
+                await ledger.append(events(event))
+        for window in (EVER, *windows(chance)):
+            await same(whole, sharded, window)
+
+
+def windows(chance: random.Random) -> Sequence[Window]:
+    """Some pieces of the history."""
+    begins = [BEGIN_NS + chance.randrange(0, 30) * 1_000_000 for _ in range(4)]
+    return [Window(begin, begin + chance.randrange(1, 20) * 1_000_000) for begin in begins]
+
+
+async def test_a_bot_that_moved_is_complete(tmp_path: Path) -> None:
+    """The first half of a run in one ledger and the second in another: nothing is missing."""
+    async with opened(tmp_path / "a") as (first, a), opened(tmp_path / "b") as (second, b):
+        for seq in range(1, 11):
+            await (first if seq <= 5 else second).append(events(transfer(seq, BEGIN_NS + seq)))
+        assert (await second.completeness(KIND, EVER)).ratio == 0.5
+        assert (await ShardedEvents([a, b]).completeness(KIND, EVER)).ratio == 1.0
+
+
+async def test_one_ledger_away_is_not_half_an_answer(tmp_path: Path) -> None:
+    """With one of the ledgers unreachable the answer is Unavailable; a bad question is refused."""
+    async with opened(tmp_path / "a") as (_, a), httpx.AsyncClient(base_url="http://127.0.0.1:9") as nobody:
+        with pytest.raises(Unavailable):
+            await ShardedEvents([a, nobody]).events(KIND, EVER)
+        with pytest.raises(QueryRefused):
+            await ShardedEvents([a]).events(KIND, EVER, {"nonsense": "1"})
+
+
+async def test_two_real_ledgers_answer_as_one(tmp_path: Path) -> None:
+    """Two `flashmm up` with a bot that moved between them, read over HTTP: complete, in order, each event once."""
+    with running_product(tmp_path / "a") as first, running_product(tmp_path / "b") as second:
+        for seq in range(1, 21):
+            deliver(first if seq <= 12 else second, seq)
+        deliver(second, 12)
+        async with httpx.AsyncClient(base_url=first.http) as a, httpx.AsyncClient(base_url=second.http) as b:
+            table = await ShardedEvents([a, b]).events(KIND, EVER)
+    assert table.columns["seq"].tolist() == list(range(1, 21))
+    assert table.completeness.received == table.completeness.expected == 20
+
+
+def deliver(product: Product, seq: int) -> None:
+    """One event by OTLP over HTTP, as JSON."""
+    body = {"transfer_id": f"t{seq}", "amount": "0.10", "currency": "USDT", "venue": "binance"}
+    values = [{"key": key, "value": {"stringValue": value}} for key, value in body.items()]
+    record = {
+        "timeUnixNano": str(BEGIN_NS + seq),
+        "eventName": KIND,
+        "attributes": [{"key": "flashmm.seq", "value": {"intValue": str(seq)}}],
+        "body": {"kvlistValue": {"values": values}},
+    }
+    about = {"flashmm.run": RUNS[0], "flashmm.bot": "maker-1", "flashmm.account": "main", "service.name": "maker-1"}
+    resource = {"attributes": [{"key": key, "value": {"stringValue": value}} for key, value in about.items()]}
+    request = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}
+    answer = httpx.post(f"http://{product.otlp_http}/v1/logs", json=request, timeout=60)
+    assert answer.is_success, answer.text
+    assert "rejected" not in answer.text, answer.text
