@@ -34,8 +34,9 @@ BEGIN_NS = (0x01999999_0000) * 1_000_000
 def application(ledger: Ledger) -> FastAPI:
     """The two routes that a reader over several ledgers asks."""
     app = FastAPI()
-    _errors.install(app)
-    gate = Gate("rows", GateLimits(8, 64, 30.0), HttpTelemetry(CollectorRegistry()))
+    telemetry = HttpTelemetry(CollectorRegistry())
+    _errors.install(app, telemetry)
+    gate = Gate("rows", GateLimits(8, 64, 30.0), telemetry)
     app.include_router(events_router(ledger, time.time_ns, gate, PageSize(100, 1_000)))
     app.include_router(streams_router(ledger, gate))
     return app
