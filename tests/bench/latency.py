@@ -23,6 +23,8 @@ from flashmm_streaming.testing import connected
 POINTS_PER_S = 10_000
 EXPORT_INTERVAL_MS = 1000
 EVERY_S = 0.2
+WINDOW_S = 10
+"""Events are asked for by their last seconds."""
 
 
 async def main_async(product: Product, seconds: float) -> None:
@@ -39,6 +41,8 @@ async def main_async(product: Product, seconds: float) -> None:
     ):
         await client.subscribe(["trades"])
         await client.hear_until("subscribed")
+        # The ledger has in memory what came since it was opened: let the window lie within.
+        await asyncio.sleep(WINDOW_S)
         for number in range(rounds):
             begin = time.perf_counter()
             market.order(BUY, 100, 1, f"o{number}").filled(f"f{number}", 100, 1, 0, "USDT", MAKER)
@@ -60,7 +64,9 @@ async def _metric(bot: Bot, http: httpx.AsyncClient, number: int) -> float:
 
 
 async def _event(http: httpx.AsyncClient, number: int) -> bool:
-    answer = await http.get("/api/events/flashmm.fill", params={"start": "1m", "where": f"fill_id=f{number}"})
+    answer = await http.get(
+        "/api/events/flashmm.fill", params={"start": f"{WINDOW_S}s", "where": f"fill_id=f{number}"}
+    )
     return bool(answer.json()["columns"]["seq"])
 
 

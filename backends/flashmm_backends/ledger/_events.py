@@ -91,14 +91,15 @@ def column_of(column: Column, found: npt.NDArray[Any]) -> npt.NDArray[np.generic
     data = np.ma.getdata(found) if absent is not None else found
     if absent is not None and absent.any():
         return objects(
-            [None if gone else _value(column, value) for gone, value in zip(absent, data.tolist(), strict=True)]
+            [None if gone else value_of(column, value) for gone, value in zip(absent, data.tolist(), strict=True)]
         )
     if column.type in _DTYPES:
         return np.asarray(data, _DTYPES[column.type])
-    return objects([_value(column, value) for value in data.tolist()])
+    return objects([value_of(column, value) for value in data.tolist()])
 
 
-def _value(column: Column, value: object) -> EventValue | bytes:
+def value_of(column: Column, value: object) -> EventValue | bytes:
+    """A stored value as an event has it."""
     if column.type is ColumnType.DECIMAL:
         return Decimal(str(value))
     if column.name in _IDS:
@@ -123,6 +124,6 @@ def read_order_events(view: View, kind: str, order_id: str) -> list[Event]:
 
 def _event(kind: str, table: RowTable, row: Sequence[object]) -> Event:
     pairs = zip(table.columns, row, strict=True)
-    values = {column.name: None if value is None else _value(column, value) for column, value in pairs}
+    values = {column.name: None if value is None else value_of(column, value) for column, value in pairs}
     envelope = {column.name: values.pop(column.name) for column in ENVELOPE}
     return Event(kind=kind, fields=cast("Mapping[str, EventValue]", values), **cast("dict[str, Any]", envelope))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -21,6 +21,9 @@ from flashmm_orchestration.api._times import parse_window
 from flashmm_orchestration.api._where import parse_conditions
 from flashmm_orchestration.api._wire import Json, completeness_alone, event_table
 from flashmm_orchestration.api.app import Clock
+
+_ROWS_AT_ONCE: Final = 100
+"""Rows that are sooner encoded than handed to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ async def _completeness(store: ledger.Ledger, asked: _Asked) -> Response:
 async def _page(store: ledger.Ledger, asked: _Asked) -> Response:
     page = Page(asked.size + 1, asked.after)
     table = await store.events(asked.kind, asked.window, asked.where, page)
+    if len(table) <= _ROWS_AT_ONCE:
+        return _encoded(table, asked)
     return await asyncio.to_thread(_encoded, table, asked)
 
 

@@ -21,6 +21,10 @@ SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER 
 -- How many events of a kind arrived in a window.
 SELECT count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ?;
 
+-- name: latest_time
+-- The latest time of any event in a table.
+SELECT max(time_ns) FROM {table};
+
 -- name: event_times
 -- Times of the events beside gaps.
 SELECT run, seq, min(time_ns) FROM {source}
