@@ -37,7 +37,7 @@ _CONFIGURATIONS = [
     REPOSITORY / "otel-collector.yaml",
     REPOSITORY / "docker-compose.yml",
     *(path for path in sorted((REPOSITORY / "collector-config").glob("*.yaml")) if path.name != "builder.yaml"),
-    *sorted((REPOSITORY / "deploy").rglob("*.y*ml")),
+    *(path for path in sorted((REPOSITORY / "deploy").rglob("*.y*ml")) if "kubernetes" not in path.parts),
 ]
 _ADDRESS = re.compile(r"(?<![\w.@/-])([a-z][a-z-]*[a-z]):(\d{4,5})(?![\d.])")
 _ELSEWHERE = {"localhost", "kafka-1", "kafka-2"}
