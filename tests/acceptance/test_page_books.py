@@ -107,7 +107,7 @@ def test_the_tape(shown: Shown) -> None:
 
 
 def _columns(shown: Shown, kind: str) -> dict[str, list[Any]]:
-    answer = httpx.get(f"{shown.product.http}/api/events/{kind}", params={"start": "1h"}, timeout=30)
+    answer = httpx.get(f"{shown.product.http}/api/events/{kind}", params={"start": "1h", "limit": 10_000}, timeout=30)
     return answer.raise_for_status().json()["columns"]
 
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
 from tests.acceptance.page.simulation import Simulation
 from tests.acceptance.page.site import Site, serving
+from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 MARKET = {"flashmm_venue": "binance", "flashmm_symbol": "BTCUSDT"}
@@ -150,7 +151,7 @@ async def test_other_server_means_history_again(site, visit):
         await visit.page.wait_for_function(
             "flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0].at(-1) === '2'"
         )
-        assert any("flashmm_pnl" in query for query in after.history.queries)
+        await until(lambda: any("flashmm_pnl" in query for query in after.history.queries))
 
 
 async def test_order_click_through(site, port, visit):

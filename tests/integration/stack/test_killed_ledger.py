@@ -79,7 +79,7 @@ def _kill(product: Product) -> None:
 
 def _events(product: Product, kind: str) -> dict[str, list[str]]:
     """The last hour's events of one kind, by column."""
-    return get(f"{product.http}/api/events/{kind}", start="1h")["columns"]
+    return get(f"{product.http}/api/events/{kind}", start="1h", limit="10000")["columns"]
 
 
 def _completeness(product: Product, kind: str) -> float:
