@@ -12,7 +12,7 @@ import secrets
 import sys
 from pathlib import Path
 
-SECRETS = ("api-token", "bot-tokens", "grafana-admin-password", "otlp-token")
+SECRETS = ("api-token", "bot-tokens", "grafana-admin-password", "otlp-token", "s3-secret-key")
 _CONFIGURATION = """\
 # Written at each start from the tokens beside it.
 data_dir = "/data"
@@ -27,6 +27,11 @@ grpc_bind = "0.0.0.0:4317"
 http_bind = "0.0.0.0:4318"
 token = "{otlp_token}"
 """
+_S3_CREDENTIALS = """\
+[default]
+aws_access_key_id = flashmm
+aws_secret_access_key = {s3_secret_key}
+"""
 
 
 def main(folder: Path) -> None:
@@ -36,6 +41,7 @@ def main(folder: Path) -> None:
     page_host = json.dumps(os.environ.get("PAGE_HOST", "localhost"))
     text = _CONFIGURATION.format(api_token=tokens["api-token"], otlp_token=tokens["otlp-token"], page_host=page_host)
     _replace(folder / "flashmm.toml", text)
+    _replace(folder / "s3-credentials", _S3_CREDENTIALS.format(s3_secret_key=tokens["s3-secret-key"]))
     print(f"made {', '.join(made) or 'nothing: all there'} in {folder}")  # noqa: T201 (a program's own output)
 
 

@@ -17,19 +17,25 @@ from tests.parts._catalogue import REPOSITORY, catalogue
 from tests.parts._prometheus import PROMETHEUS_FLAGS
 
 from flashmm_backends.naming import PROMOTED_ATTRIBUTES
+from flashmm_orchestration.settings import settings_from
 from flashmm_receiver import ReceiverSettings
 
 _COMPOSE = cast("dict[str, Any]", yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text()))
 _SERVICES = cast("dict[str, dict[str, Any]]", _COMPOSE["services"])
 _ONE_SHOTS = {"secrets", "otel-collector-ready"}
+_NOTHING_TO_ASK_WITH = {"otel-collector", "gateway-0", "gateway-1", "mimir"}
 _LONG_RUNNING = sorted(set(_SERVICES) - _ONE_SHOTS)
 _LISTENS = {
     "alertmanager": {9093},
     "flashmm": {8080, 4317, 4318},
+    "flashmm-1": {8080, 4317, 4318},
     "grafana": {3000},
+    "kafka": {9092},
     "loki": {3100},
+    "mimir": {9009, 7946},
     "otel-collector": {4317, 4318, 13133, 8888},
     "prometheus": {9090},
+    "storage": {7070},
     "tempo": {3200, 4317},
 }
 """What each service listens on beyond loopback; the tests with real servers prove it from the same files."""
@@ -39,7 +45,7 @@ _CONFIGURATIONS = [
     *(path for path in sorted((REPOSITORY / "collector-config").glob("*.yaml")) if path.name != "builder.yaml"),
     *(path for path in sorted((REPOSITORY / "deploy").rglob("*.y*ml")) if "kubernetes" not in path.parts),
 ]
-_ADDRESS = re.compile(r"(?<![\w.@/-])([a-z][a-z-]*[a-z]):(\d{4,5})(?![\d.])")
+_ADDRESS = re.compile(r"(?<![\w.@-])([a-z](?:[a-z-]*[a-z]|[a-z-]+-\d)):(\d{4,5})(?![\d.])")
 _ELSEWHERE = {"localhost", "kafka-1", "kafka-2"}
 
 
@@ -90,6 +96,7 @@ def test_only_the_page_grafana_and_otlp_are_published() -> None:
     published = {name: service["ports"] for name, service in _SERVICES.items() if "ports" in service}
     assert published == {
         "flashmm": ["${PUBLISH_PAGES:-127.0.0.1}:8080:8080"],
+        "flashmm-1": ["${PUBLISH_PAGES:-127.0.0.1}:8081:8080"],
         "grafana": ["${PUBLISH_PAGES:-127.0.0.1}:3000:3000"],
         "otel-collector": ["${PUBLISH_OTLP:-127.0.0.1}:4317:4317", "${PUBLISH_OTLP:-127.0.0.1}:4318:4318"],
     }
@@ -108,11 +115,11 @@ def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", _LONG_RUNNING)
 def test_a_service_is_watched_and_started_again(name: str) -> None:
-    """Each is restarted when it ends; all but the Collector (another asks it) and the demo have a health check."""
+    """Each is restarted when it ends; all have a health check but those whose images have nothing that could ask."""
     service = _SERVICES[name]
     assert service["restart"] == "unless-stopped"
     from_image = service["image"].startswith("flashmm:")
-    assert "healthcheck" in service or from_image or name == "otel-collector"
+    assert "healthcheck" in service or from_image or name in _NOTHING_TO_ASK_WITH
 
 
 @pytest.mark.parametrize("name", _SERVICES)
@@ -128,6 +135,9 @@ def test_images_are_pinned(name: str) -> None:
         ("loki", "loki"),
         ("alertmanager", "alertmanager"),
         ("otel-collector", "collector"),
+        ("gateway-0", "collector"),
+        ("gateway-1", "collector"),
+        ("storage", "s3"),
     ],
 )
 def test_the_image_is_what_the_tests_run(service: str, part: str) -> None:
@@ -179,6 +189,58 @@ def test_no_secret_is_written_down(path: Path) -> None:
         assert value.startswith("${env:"), value
 
 
+_SCALE = dict(
+    line.split("=", 1)
+    for line in (REPOSITORY / "deploy/scale/compose.env").read_text().splitlines()
+    if not line.startswith("#")
+)
+
+
+def _interpolated(text: str, given: dict[str, str]) -> str:
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1]) or found[2], text)
+
+
+@pytest.mark.parametrize("given", [{}, _SCALE], ids=["alone", "scale"])
+@pytest.mark.parametrize("name", ["flashmm", "flashmm-1"])
+def test_a_ledger_takes_its_settings(name: str, given: dict[str, str], tmp_path: Path) -> None:
+    """With what the first start writes and what compose sets: known, in range, the archive on in `scale` alone."""
+    _first_start(tmp_path)
+    environment = {
+        key: _interpolated(value, given).replace("/run/flashmm", str(tmp_path))
+        for key, value in _SERVICES[name]["environment"].items()
+    }
+    settings = settings_from({}, environment)
+    assert settings.archive.bucket == ("flashmm-ledger" if given else "")
+    assert settings.archive.prefix == name
+    assert settings.metrics.kind == ("prometheus" if given else "embedded")
+    assert name in settings.http.allowed_hosts
+
+
+def test_scale_starts_two_tiers() -> None:
+    """The variables make the Collector the first tier, with Kafka; each gateway has a ledger and a name."""
+    assert (REPOSITORY / f"{_SCALE['COLLECTOR_OVERLAY']}.yaml").is_file()
+    assert "kafka:9092" in (REPOSITORY / _SCALE["COLLECTOR_ENV"]).read_text()
+    assert set(_SCALE) <= set(re.findall(r"\$\{(\w+)", (REPOSITORY / "docker-compose.yml").read_text()))
+    gateways = {name: _SERVICES[name]["environment"] for name in ("gateway-0", "gateway-1")}
+    assert {each["KAFKA_GROUP_INSTANCE"] for each in gateways.values()} == set(gateways)
+    assert [each["FLASHMM_OTLP_URL"] for each in gateways.values()] == [
+        "http://flashmm:4318",
+        "http://flashmm-1:4318",
+    ]
+
+
+def test_every_bucket_is_made() -> None:
+    """What Mimir and the ledgers write to is a folder that the storage begins with."""
+    made = set(
+        re.findall(r"[a-z]+-[a-z]+", re.findall(r"for bucket in (.*); do", _SERVICES["storage"]["entrypoint"][2])[0])
+    )
+    mimir = yaml.safe_load((REPOSITORY / "deploy/mimir/mimir.yaml").read_text())
+    wanted = {
+        mimir[part]["s3"]["bucket_name"] for part in ("blocks_storage", "ruler_storage", "alertmanager_storage")
+    }
+    assert made == wanted | {_SCALE["ARCHIVE_BUCKET"]}
+
+
 def _first_start(folder: Path) -> str:
     command = ["python3", REPOSITORY / "deploy/flashmm/first_start.py", folder]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -188,10 +250,13 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     """The first start makes secrets, the second leaves them; two stacks have different ones; none is printed."""
     made = _first_start(tmp_path)
     first = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert set(first) == {"api-token", "bot-tokens", "grafana-admin-password", "otlp-token", "flashmm.toml"}
+    written = {"flashmm.toml", "s3-credentials"}
+    assert set(first) == written | {
+        "api-token", "bot-tokens", "grafana-admin-password", "otlp-token", "s3-secret-key"
+    }  # fmt: skip
     assert _first_start(tmp_path) == f"made nothing: all there in {tmp_path}\n"
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == first
-    assert all(len(first[name]) == 32 and first[name] not in made for name in first if name != "flashmm.toml")
+    assert all(len(first[name]) == 32 and first[name] not in made for name in set(first) - written)
     other = tmp_path / "other"
     other.mkdir()
     _first_start(other)
@@ -242,7 +307,8 @@ def test_the_secrets_service_runs_twice_with_its_one_capability(tmp_path: Path) 
         command = [*bare, "/bin/sh", "-ec", script.replace("$$", "$"), name, "make"]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         (tmp_path / "otelcol" / "compaction").chmod(0o750)
-    assert (tmp_path / "otelcol" / "compaction").stat().st_uid == 10001
+    for volume in ("otelcol", "otelcol-gateway-0", "otelcol-gateway-1"):
+        assert (tmp_path / volume / "compaction").stat().st_uid == 10001
     show = ["/bin/sh", "-ec", script.replace("$$", "$"), name, "show", "api-token"]
     shown = subprocess.run(show, check=True, capture_output=True, text=True, timeout=60).stdout
     assert shown.strip() == (tmp_path / "secrets" / "api-token").read_text()

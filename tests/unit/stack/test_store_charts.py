@@ -19,6 +19,7 @@ def test_mimir_is_what_prometheus_is() -> None:
     """The same promoted labels, window, exemplars and retention as the Prometheus that it takes the place of."""
     limits = _yaml("kubernetes/stores/mimir.yaml")["mimir"]["structuredConfig"]["limits"]
     prometheus = _yaml("prometheus/prometheus.yml")
+    assert _yaml("mimir/mimir.yaml")["limits"] == limits
     assert limits["promote_otel_resource_attributes"].split(",") == sorted(PROMOTED_ATTRIBUTES)
     assert limits["out_of_order_time_window"] == prometheus["storage"]["tsdb"]["out_of_order_time_window"]
     assert limits["compactor_blocks_retention_period"] == prometheus["storage"]["tsdb"]["retention"]["time"]
