@@ -77,10 +77,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How much of what was emitted has arrived. Expected is known from sequence numbers and stream marks."""
+    """How much of what was emitted has arrived. Expected is known from sequence numbers and stream marks.
+
+    unclosed_runs: processes of bots that ended in the window without closing their streams, of any kind. What they
+    emitted after their last marks, of one to eleven seconds, is in neither number: nobody knows it.
+    """
 
     received: int
     expected: int
+    unclosed_runs: int = 0
 
     @property
     def ratio(self) -> float:

@@ -1,11 +1,13 @@
 """How much of what a bot emitted has arrived, live: sequence numbers and stream marks, run by run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 from flashmm_backends.batch import Event
 from flashmm_instrumentation.semconv import events
+from flashmm_instrumentation.semconv.attributes import StreamMark
 from flashmm_streaming._identity import Owner
 
 STREAMS_MAX = 10_000
@@ -30,6 +32,8 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], _Stream] = {}
+        self._runs: dict[str, Owner | None] = {}
+        self._unclosed: Counter[Owner] = Counter()
 
     def update(self, arrived: Sequence[Event], time_ms: int) -> list[dict[str, object]]:
         """An item for each bot that something arrived from."""
@@ -38,6 +42,7 @@ class Arrivals:
         for event in arrived:
             if event.kind == events.STREAM.name:
                 self._raise_mark(event)
+                self._follow_run(event)
         owners = dict.fromkeys(Owner(event.bot, event.account) for event in arrived)
         return [self._item(owner, time_ms) for owner in owners]
 
@@ -52,6 +57,20 @@ class Arrivals:
         if isinstance(kind, str) and isinstance(high_water, int):
             stream = self._stream(event, kind, high_water)
             stream.highest = max(stream.highest, high_water)
+
+    def _follow_run(self, event: Event) -> None:
+        """A run whose marks were seen and that the bot's next one names as its previous, but that never closed."""
+        fields = event.fields
+        if event.run not in self._runs:
+            self._runs[event.run] = Owner(event.bot, event.account)
+            if len(self._runs) > STREAMS_MAX:
+                del self._runs[next(iter(self._runs))]
+        if fields.get("mark") == StreamMark.CLOSE.value and fields.get("kind") == events.STREAM.name:
+            self._runs[event.run] = None
+        previous = fields.get("previous_run")
+        if isinstance(previous, str) and (owner := self._runs.get(previous)):
+            self._runs[previous] = None
+            self._unclosed[owner] += 1
 
     def _stream(self, event: Event, kind: str, base: int) -> _Stream:
         """A run whose opening was not seen counts from its first event seen."""
@@ -73,6 +92,7 @@ class Arrivals:
             "expected": expected,
             "missing": expected - received,
             "ratio": _ratio(received, expected),
+            "unclosed_runs": self._unclosed[owner],
         }
 
 

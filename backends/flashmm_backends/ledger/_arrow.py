@@ -1,7 +1,7 @@
 """Events as an Arrow stream, for other processes: `/api/events/<kind>` and its readers.
 
 Columns are those of the kind's table: DECIMAL fields are decimal128(38, 18), ids are hexadecimal text. The schema's
-metadata holds `kind`, `start_ns`, `end_ns` and the completeness as `received` and `expected`.
+metadata holds `kind`, `start_ns`, `end_ns` and the completeness as `received`, `expected` and `unclosed_runs`.
 pyarrow takes 25 MB, so it is imported when the first stream is written or read.
 """
 
@@ -66,6 +66,7 @@ def _metadata(request: Request, known: Completeness) -> dict[str | bytes, str | 
         "end_ns": str(request.window.end_ns),
         "received": str(known.received),
         "expected": str(known.expected),
+        "unclosed_runs": str(known.unclosed_runs),
     }
 
 
@@ -90,7 +91,8 @@ def read_events_stream(data: bytes) -> EventTable:
         if column.name in table.column_names
     }
     window = Window(int(told["start_ns"]), int(told["end_ns"]))
-    return EventTable(kind, window, columns, Completeness(int(told["received"]), int(told["expected"])))
+    known = Completeness(int(told["received"]), int(told["expected"]), int(told.get("unclosed_runs", 0)))
+    return EventTable(kind, window, columns, known)
 
 
 def _masked(column: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow's

@@ -93,10 +93,15 @@ def completeness(
     received = _count(view, kind, window) if received is None else received
     gaps = streams.missing(kind)
     if not gaps:
-        return Completeness(received, received)
+        return whole(streams, window, received)
     anchors = anchors_of(view, kind, gaps)
     missing = sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
-    return Completeness(received, received + missing)
+    return Completeness(received, received + missing, streams.runs.unclosed(window))
+
+
+def whole(streams: Streams, window: Window, received: int) -> Completeness:
+    """Where no number is missing."""
+    return Completeness(received, received, streams.runs.unclosed(window))
 
 
 def _count(view: View, kind: str, window: Window) -> int:

@@ -17,7 +17,7 @@ from flashmm_backends.ledger._archive_settings import ArchiveSettings
 from flashmm_backends.ledger._arrow import Request, write_events
 from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._committer import Committer, Published
-from flashmm_backends.ledger._completeness import completeness
+from flashmm_backends.ledger._completeness import completeness, whole
 from flashmm_backends.ledger._database import Database
 from flashmm_backends.ledger._events import event_table_of, read_events
 from flashmm_backends.ledger._head import Head
@@ -148,7 +148,7 @@ class Ledger:
         found = selected(table, rows, where, page)
         if found is None:
             return None
-        return EventTable(kind, window, columns_of(table, found), Completeness(len(rows), len(rows)))
+        return EventTable(kind, window, columns_of(table, found), whole(parts.streams, window, len(rows)))
 
     def events_stream(self, request: Request) -> AsyncGenerator[bytes]:
         """Events as an Arrow stream in pieces; see `_arrow`. The first piece raises QueryRefused, Unavailable."""
@@ -160,7 +160,7 @@ class Ledger:
         streams = self._parts.streams
         rows = self._parts.recent.within(event_table_of(kind), window)
         if rows is not None and not streams.missing(kind):
-            return Completeness(len(rows), len(rows))
+            return whole(streams, window, len(rows))
         return await self._parts.reading.read(lambda view: completeness(view, streams, kind, window))
 
     def streams(self, kind: str) -> Mapping[str, StreamState]:
@@ -246,7 +246,7 @@ def _open(
     stack.callback(database.close)
     archive = Archive(archived, directory, registry) if archived and archived.bucket else None
     catalog, head, hours, metrics = Catalog(directory, archive), Head(), SeriesHours(), LedgerMetrics(registry)
-    known = Known(SeriesIndex(), Streams(), set(), settings.series_max)
+    known = Known(SeriesIndex(), Streams(clock), set(), settings.series_max)
     applier = Applier(settings, database, catalog, metrics, clock)
     recovery = Recovery(directory, database, catalog, head, hours, known, applier, metrics, clock)
     last, generation = recovery.run()

@@ -1,7 +1,7 @@
 """What is known again after opening: series, resources, streams, and the journal's points and rows."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,12 +17,14 @@ from flashmm_backends.ledger._database import Connection, Database
 from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._rows import Row
+from flashmm_backends.ledger._runs import mark_of_run
 from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._staging import RESOURCES, SERIES, Known, mark_of
 from flashmm_backends.ledger._tables import EVENT_TABLES, RowTable
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_instrumentation.semconv import events as kinds
 
+_MARK_COLUMNS = ("run", "time_ns", "mark", "kind", "previous_run")
 _log = logging.getLogger("flashmm.ledger")
 
 
@@ -70,6 +72,9 @@ class Recovery:
             marks = sql["high_water"].format(table=quoted(recent.name))
             for run, kind, high_water in connection.execute(marks).fetchall():
                 streams.mark((run, kind), high_water)
+            ends = sql["run_marks"].format(table=quoted(recent.name))
+            for row in connection.execute(ends).fetchall():
+                streams.runs.note(mark_of_run(dict(zip(_MARK_COLUMNS, row, strict=True))))
 
     def _load_known(self, connection: Connection) -> None:
         sql = queries("store")
@@ -106,9 +111,14 @@ class Recovery:
             for fields in _named(table, rows.get(table.name, ())):
                 run, seq = str(fields["run"]), fields["seq"]
                 self.known.streams.add((run, kind), seq if isinstance(seq, int) else 0)
-                if kind == kinds.STREAM.name and (mark := mark_of(run, fields)):
-                    self.known.streams.mark(*mark)
+                if kind == kinds.STREAM.name:
+                    self._restore_mark(run, fields)
         self.applier.add(number, rows)
+
+    def _restore_mark(self, run: str, fields: Mapping[str, object]) -> None:
+        self.known.streams.runs.note(mark_of_run(fields))
+        if mark := mark_of(run, fields):
+            self.known.streams.mark(*mark)
 
     def _forget_unused_series(self) -> None:
         """Series of which retention has left no sample. Only now: receivers remember what they described."""

@@ -14,6 +14,7 @@ from flashmm_backends.ledger._journal import Entry, Samples, joined
 from flashmm_backends.ledger._json import to_json
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._rows import Row, event_row, exemplar_row, log_row, span_row
+from flashmm_backends.ledger._runs import Mark, mark_of_run
 from flashmm_backends.ledger._streams import Stream, Streams
 from flashmm_backends.ledger._tables import EVENT_TABLES, EXEMPLARS, LOGS, SPANS
 from flashmm_backends.ports import BatchRefused
@@ -46,6 +47,7 @@ class Staged:
     new_events: list[tuple[Stream, int]] = field(default_factory=list[tuple[Stream, int]])
     new_resources: list[str] = field(default_factory=list[str])
     marks: list[tuple[Stream, int]] = field(default_factory=list[tuple[Stream, int]])
+    run_marks: list[Mark] = field(default_factory=list[Mark])
     duplicates: int = 0
 
 
@@ -74,6 +76,8 @@ def confirm(staged: Staged, known: Known) -> None:
     """The batch is durable: note what only durable events may say."""
     for stream, high_water in staged.marks:
         known.streams.mark(stream, high_water)
+    for mark in staged.run_marks:
+        known.streams.runs.note(mark)
 
 
 def merged(batches: Sequence[Staged]) -> Entry:
@@ -155,8 +159,10 @@ def _stage_event(event: Event, known: Known, staged: Staged) -> None:
         return
     staged.new_events.append((stream, event.seq))
     staged.rows.setdefault(EVENT_TABLES[event.kind].name, []).append(row)
-    if event.kind == kinds.STREAM.name and (mark := mark_of(event.run, event.fields)):
-        staged.marks.append(mark)
+    if event.kind == kinds.STREAM.name:
+        staged.run_marks.append(mark_of_run({**event.fields, "run": event.run, "time_ns": event.time_ns}))
+        if mark := mark_of(event.run, event.fields):
+            staged.marks.append(mark)
 
 
 def mark_of(run: str, fields: Mapping[str, object]) -> tuple[Stream, int] | None:

@@ -2,11 +2,12 @@
 
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from flashmm_backends.ledger._database import Connection, insert_rows
 from flashmm_backends.ledger._rows import Row
+from flashmm_backends.ledger._runs import Runs
 from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._tables import Column, ColumnType
 
@@ -98,12 +99,13 @@ class Intervals:
 
 
 class Streams:
-    """Received sequence numbers and high-water marks of all streams. Safe from any thread."""
+    """Received sequence numbers and high-water marks of all streams. Safe from any thread. runs: how they ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
         self._received: dict[Stream, Intervals] = {}
         self._high_water: dict[Stream, int] = {}
         self._lock = threading.Lock()
+        self.runs = Runs(clock)
 
     def add(self, stream: Stream, seq: int) -> bool:
         """Note that an event arrived; False where it had before."""
@@ -161,6 +163,7 @@ class Streams:
             insert_rows(connection, "stream_seqs", _SEQ_COLUMNS, seqs)
         if marks:
             insert_rows(connection, "stream_marks", _MARK_COLUMNS, marks)
+        self.runs.record(connection)
 
     def load(self, connection: Connection) -> None:
         """Read what was written down."""
@@ -169,6 +172,7 @@ class Streams:
             self.add_range((run, kind), first, last)
         for run, kind, high_water in connection.execute(sql["stream_marks"]).fetchall():
             self.mark((run, kind), high_water)
+        self.runs.load(connection)
 
     def _missing(self, stream: Stream) -> list[tuple[int, int]]:
         return self._received.get(stream, Intervals()).missing(self._high_water.get(stream, 0))

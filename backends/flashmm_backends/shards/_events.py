@@ -31,21 +31,22 @@ class ShardedEvents:
     async def completeness(self, kind: str, window: Window) -> Completeness:
         """See EventReader. Raises QueryRefused, Unavailable."""
         parts = await asyncio.gather(*(ledger.completeness(kind, window) for ledger in self._ledgers))
-        return await self._whole(kind, window, sum(part.received for part in parts))
+        return await self._whole(kind, window, parts)
 
     async def _completeness(self, kind: str, window: Window, tables: Sequence[EventTable]) -> Completeness:
-        return await self._whole(kind, window, sum(table.completeness.received for table in tables))
+        return await self._whole(kind, window, [table.completeness for table in tables])
 
-    async def _whole(self, kind: str, window: Window, received: int) -> Completeness:
+    async def _whole(self, kind: str, window: Window, told: Sequence[Completeness]) -> Completeness:
+        received, unclosed = sum(each.received for each in told), sum(each.unclosed_runs for each in told)
         parts = await asyncio.gather(*(_streams.states(client, kind) for client in self._clients))
         if streams.overlap(parts):
             received = await self._distinct(kind, window)
         gaps = streams.gaps_of(parts)
         if not gaps:
-            return Completeness(received, received)
+            return Completeness(received, received, unclosed)
         known = await asyncio.gather(*(_streams.anchors(client, kind, gaps) for client in self._clients))
         anchors = {run: streams.joined(each[run] for each in known) for run in gaps}
-        return Completeness(received, received + streams.missing(window, gaps, anchors))
+        return Completeness(received, received + streams.missing(window, gaps, anchors), unclosed)
 
     async def _distinct(self, kind: str, window: Window) -> int:
         """How many different events there are where ledgers have some in common."""

@@ -35,8 +35,13 @@ def completeness_alone(kind: str, window: Window, value: Completeness) -> Json:
 
 
 def completeness(value: Completeness) -> Json:
-    """How many arrived, of how many."""
-    return {"received": value.received, "expected": value.expected, "ratio": value.ratio}
+    """How many arrived, of how many; and how many runs ended in the window without closing their streams."""
+    return {
+        "received": value.received,
+        "expected": value.expected,
+        "ratio": value.ratio,
+        "unclosed_runs": value.unclosed_runs,
+    }
 
 
 def order_trace(order: OrderTrace) -> Json:

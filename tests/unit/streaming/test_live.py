@@ -317,6 +317,20 @@ class TestCompleteness:
         item = only(projection.project(bot.events(NOW, self.mark(bot, "flashmm.fill", 5))), "completeness")
         assert (item["received"], item["expected"], item["missing"], item["ratio"]) == (3, 6, 3, "0.5")
 
+    def test_a_run_that_never_closed(self):
+        """Another run names it as its previous one: its last events are unknown; one that closed is well."""
+        projection, last = Projection(), []
+        for previous, closes in ((None, False), (True, True), (True, False)):
+            bot = Bot()
+            opened = bot.event("flashmm.stream", NOW, mark="open", previous_run=last[-1] if previous else None)
+            marks = [opened]
+            if closes:
+                kind = "flashmm.stream"
+                marks.append(bot.event(kind, NOW, mark="close", kind=kind, high_water=2, previous_run=None))
+            item = only(projection.project(bot.events(NOW, *marks)), "completeness")
+            last.append(opened.run)
+            assert item["unclosed_runs"] == (0 if previous is None else 1)
+
     def test_late_arrivals_fill_the_hole(self):
         """What comes late is counted when it comes."""
         bot, projection = Bot(), Projection()

@@ -9,6 +9,10 @@ SELECT run, min(seq), max(seq) FROM (
 -- How far each stream went, by its marks.
 SELECT run, kind, max(high_water) FROM {table} WHERE kind IS NOT NULL AND high_water IS NOT NULL GROUP BY run, kind;
 
+-- name: run_marks
+-- The marks that tell how far a run went, and which was its previous one.
+SELECT run, max(time_ns) AS time_ns, mark, kind, previous_run FROM {table} GROUP BY run, mark, kind, previous_run;
+
 -- name: events
 -- Events of a kind in a window, in order of time.
 SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER BY time_ns, run, seq;

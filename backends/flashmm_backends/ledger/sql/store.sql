@@ -71,3 +71,11 @@ SELECT run, kind, high_water FROM stream_marks;
 -- name: clear_stream_marks
 -- Before they are written anew.
 DELETE FROM stream_marks;
+
+-- name: stream_runs
+-- How far the marks of each run go.
+SELECT run, last_ns, closed, followed FROM stream_runs;
+
+-- name: clear_stream_runs
+-- Before they are written anew.
+DELETE FROM stream_runs;

@@ -337,7 +337,8 @@ function drawCompleteness(item) {
   const whole = item.missing === 0;
   badge.dataset.state = whole ? "whole" : "part";
   setText(byId("completeness-text"), whole ? "Data complete" : `Data ${format.percent(item.ratio, 2)} % complete`);
-  badge.title = `${item.received} of ${item.expected} events received`;
+  const tails = item.unclosed_runs ? `; ${item.unclosed_runs} ended without closing: what came last is unknown` : "";
+  badge.title = `${item.received} of ${item.expected} events received${tails}`;
 }
 
 function options(select, pairs, chosen) {
