@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--loop", action="store_true", default=None, help="begin a recording again at its end")
     command.add_argument("--duration", dest="duration_s", type=float, help="seconds of the feed's time")
-    command.add_argument("--endpoint", help="OTLP endpoint, such as http://127.0.0.1:4317")
+    command.add_argument(
+        "--endpoint", help="OTLP endpoint, such as http://127.0.0.1:4317; `-` reads it from standard input"
+    )
     command.add_argument("--record", type=Path, help="write the feed's messages to this file")
     command.add_argument("--record-only", action="store_true", help="record without trading")
     command.add_argument("--books", type=Path, help="write the exact books to this file each second")
@@ -56,6 +58,10 @@ def run(arguments: Sequence[str]) -> int:
     """The exit code of a command line."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     given = vars(parser().parse_args(arguments))
+    if given["endpoint"] == "-":
+        given["endpoint"] = sys.stdin.readline().strip()
+        if not given["endpoint"]:
+            return 0  # whoever was to tell it has ended
     program = record if given.pop("record_only") else main
     try:
         asyncio.run(program(settings_of(given)))

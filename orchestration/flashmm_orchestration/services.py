@@ -3,11 +3,8 @@
 import asyncio
 import contextlib
 import errno
-import os
-import signal
 import socket
-import sys
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +18,6 @@ from flashmm_receiver import CannotListen, NotConfigured, Receiver
 from flashmm_receiver.hosts import is_loopback
 from flashmm_streaming import EndpointLimits, Hub
 
-_DEMO_GRACE_S: Final = 5.0
 _HEAD_BYTES_MAX: Final = 65_536
 
 
@@ -144,42 +140,3 @@ def _cannot_listen(settings: Settings, error: OSError | UnicodeError) -> str:
     else:
         told, remedy = "http.host", "give an address of this machine"
     return f"cannot listen on {http.host}:{http.port}: {why}; {settings.told(told)}: {remedy}"
-
-
-@dataclass
-class DemoService:
-    """The demo market maker, a process of its own that knows the OTLP address and nothing else.
-
-    arguments: its command line, known once the receiver listens. environment: added to this process's own.
-    """
-
-    arguments: Callable[[], Awaitable[Sequence[str]]]
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    name: str = "demo"
-
-    async def run(self, started: Callable[[], None]) -> None:
-        """Run the process until cancelled, then let it end its streams. Returns when it exits by itself."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "flashmm_demo",
-            *await self.arguments(),
-            env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "true", **self.environment},
-            start_new_session=True,
-        )
-        started()
-        try:
-            await process.wait()
-        finally:
-            await asyncio.shield(_end(process))
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), _DEMO_GRACE_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()

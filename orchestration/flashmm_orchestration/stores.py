@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flashmm_backends.ledger import Ledger
-from flashmm_backends.lgtm import HandedThrough, NotConfigured, PrometheusMetrics, prometheus_endpoint, tempo_traces
 from flashmm_backends.ports import MetricsReader, TraceReader
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics, Response
 from flashmm_orchestration.settings import Settings
@@ -34,26 +33,36 @@ class Stores:
 async def chosen_stores(settings: Settings, ledger: Ledger) -> AsyncGenerator[Stores]:
     """The stores that the settings choose, closed here. Raises CannotStart where the settings cannot be used."""
     async with AsyncExitStack() as stack:
-        try:
-            metrics, prometheus = await _metrics(settings, ledger, stack)
-            traces = await _traces(settings, ledger, stack)
-        except NotConfigured as error:
-            raise CannotStart("stores", str(error)) from error
-        yield Stores(metrics, prometheus, traces)
+        metrics, prometheus = await _metrics(settings, ledger, stack)
+        yield Stores(metrics, prometheus, await _traces(settings, ledger, stack))
 
 
 async def _metrics(
     settings: Settings, ledger: Ledger, stack: AsyncExitStack
 ) -> tuple[MetricsReader, PrometheusAnswers]:
     if settings.metrics.kind == "prometheus":
-        endpoint = await stack.enter_async_context(prometheus_endpoint(settings.metrics))
-        return PrometheusMetrics(endpoint), HandedThrough(endpoint)
+        return await _prometheus(settings, stack)
     metrics = PromqlMetrics(Engine(ledger, settings.query))
     stack.callback(metrics.close)
     return metrics, PrometheusApi(metrics, ledger, exemplars=ledger, limits=settings.query)
 
 
+async def _prometheus(settings: Settings, stack: AsyncExitStack) -> tuple[MetricsReader, PrometheusAnswers]:
+    from flashmm_backends.lgtm import HandedThrough, NotConfigured, PrometheusMetrics, prometheus_endpoint
+
+    try:
+        endpoint = await stack.enter_async_context(prometheus_endpoint(settings.metrics))
+    except NotConfigured as error:
+        raise CannotStart("stores", str(error)) from error
+    return PrometheusMetrics(endpoint), HandedThrough(endpoint)
+
+
 async def _traces(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> TraceReader:
-    if settings.traces.kind == "tempo":
+    if settings.traces.kind != "tempo":
+        return ledger
+    from flashmm_backends.lgtm import NotConfigured, tempo_traces
+
+    try:
         return await stack.enter_async_context(tempo_traces(settings.traces, settings.traces, ledger))
-    return ledger
+    except NotConfigured as error:
+        raise CannotStart("stores", str(error)) from error

@@ -1,11 +1,33 @@
 """PUBLISH: live values over WebSocket. The hub decides who gets what; the endpoint moves the bytes."""
 
-from flashmm_streaming._channel import HistoryLimits
-from flashmm_streaming._session import OutboxLimits, Session
-from flashmm_streaming.hub import Hub
-from flashmm_streaming.live import LiveTap, Projection
-from flashmm_streaming.server import EndpointLimits, OriginPolicy, StreamEndpoint
-from flashmm_streaming.streams import STREAMS, StreamKind
+from typing import TYPE_CHECKING
+
+from flashmm_instrumentation.late import late
+
+if TYPE_CHECKING:
+    from flashmm_streaming._channel import HistoryLimits
+    from flashmm_streaming._session import OutboxLimits, Session
+    from flashmm_streaming.hub import Hub
+    from flashmm_streaming.live import LiveTap, Projection
+    from flashmm_streaming.server import EndpointLimits, OriginPolicy, StreamEndpoint
+    from flashmm_streaming.streams import STREAMS, StreamKind
+else:
+    __getattr__ = late(
+        __name__,
+        {
+            "HistoryLimits": "_channel",
+            "OutboxLimits": "_session",
+            "Session": "_session",
+            "Hub": "hub",
+            "LiveTap": "live",
+            "Projection": "live",
+            "EndpointLimits": "server",
+            "OriginPolicy": "server",
+            "StreamEndpoint": "server",
+            "STREAMS": "streams",
+            "StreamKind": "streams",
+        },
+    )
 
 __all__ = [
     "STREAMS",

@@ -1,12 +1,19 @@
 """What the hub says of itself: clients, frames, and everything it dropped, by reason."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 
 class StreamMetrics:
     """The hub's and the endpoint's metrics on one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        from prometheus_client import Counter, Gauge  # settings come this way too, and have no use for it
+
         self.clients = Gauge("flashmm_stream_clients", "Clients connected.", registry=registry)
         self.subscriptions = Gauge(
             "flashmm_stream_subscriptions", "Streams subscribed to.", ["stream"], registry=registry

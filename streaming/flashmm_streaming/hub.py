@@ -1,8 +1,9 @@
 """The hub: streams in, frames for each client out. No sockets, no loop, no clock; a shell moves the bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from flashmm_streaming import _frames
 from flashmm_streaming._channel import Channel, Entry, HistoryLimits, Symbols
@@ -11,6 +12,9 @@ from flashmm_streaming._metrics import StreamMetrics
 from flashmm_streaming._requests import Ping, Refusal, Subscribe, Unsubscribe, parse
 from flashmm_streaming._session import Close, OutboxLimits, Session, Subscription
 from flashmm_streaming.streams import STREAMS
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 Body = Mapping[str, object]
 """An item before it is encoded: a flat JSON object, `symbol` naming the instrument it concerns, if any."""

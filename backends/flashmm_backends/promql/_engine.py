@@ -8,8 +8,9 @@ import numpy as np
 from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.ports import InstantResult, QueryRefused, RangeResult, RangeSeries, VectorSample
 from flashmm_backends.promql._ast import Expr, Kind, RangeSelector, Subquery, Text
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._evaluator import Evaluator
-from flashmm_backends.promql._limits import Budget, Limits
+from flashmm_backends.promql._limits import Limits
 from flashmm_backends.promql._parse import parse
 from flashmm_backends.promql._session import Session
 from flashmm_backends.promql._values import Scalars, Times, Vectors, single_row

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flashmm_backends.histogram_array import COUNT, ROWS_AT_ONCE, SUM, HistogramArray, Stack
-from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._rates import Spans, extrapolation
 from flashmm_backends.promql._selectors import newest_before
 from flashmm_backends.promql._values import Floats, Indices, Mask

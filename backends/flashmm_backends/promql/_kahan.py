@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._values import Floats, Indices
 
 _BLOCK = 256

@@ -1,13 +1,10 @@
 """What one query may cost: text, time, samples."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Interval
 
-from flashmm_backends.ports import QueryRefused
 from flashmm_backends.ranges import Count, Milliseconds, Seconds
 
 
@@ -31,26 +28,3 @@ class Limits:
     """How far an instant selector looks back for a sample, in milliseconds."""
     subquery_step_ms: Milliseconds = 5_000
     """Resolution of subqueries that name none, in milliseconds: the evaluation interval in deploy/prometheus."""
-
-
-class Budget:
-    """What is left of a query's time and samples. Raises QueryRefused when either ends."""
-
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._samples = limits.samples
-        self._deadline = clock() + limits.seconds
-
-    def take(self, samples: int) -> None:
-        """Account for samples about to be held, and check the time."""
-        self.check_time()
-        self._samples -= samples
-        if self._samples < 0:
-            raise QueryRefused(
-                "execution", "query processing would load too many samples into memory in query execution"
-            )
-
-    def check_time(self) -> None:
-        """Raise when the deadline has passed."""
-        if self._clock() > self._deadline:
-            raise QueryRefused("timeout", "query timed out in expression evaluation")

@@ -9,7 +9,7 @@ from flashmm_backends.batch import Labels
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Cardinality, Matching
-from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._values import Indices, Mask, Vectors
 
 

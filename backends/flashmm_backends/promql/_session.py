@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flashmm_backends.promql._ast import Anchor, At
-from flashmm_backends.promql._limits import Budget, Limits
+from flashmm_backends.promql._budget import Budget
+from flashmm_backends.promql._limits import Limits
 from flashmm_backends.promql._values import Floats, Times
 from flashmm_backends.promql.source import Matcher, SampleSource, Selection
 

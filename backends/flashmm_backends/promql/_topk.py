@@ -7,9 +7,9 @@ from flashmm_backends.histogram_array import HistogramArray
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._format import formatted, printed
 from flashmm_backends.promql._groups import Groups
-from flashmm_backends.promql._limits import Budget
 from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, empty_vectors
 
 _INT64_END = 9223372036854774784.0

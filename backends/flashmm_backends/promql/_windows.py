@@ -7,7 +7,7 @@ import numpy as np
 
 from flashmm_backends.batch import Labels
 from flashmm_backends.promql._ast import RangeSelector
-from flashmm_backends.promql._limits import Budget
+from flashmm_backends.promql._budget import Budget
 from flashmm_backends.promql._parts import parts
 from flashmm_backends.promql._selectors import histograms_are_stale, is_stale, newest_before
 from flashmm_backends.promql._session import Session

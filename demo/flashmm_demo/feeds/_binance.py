@@ -11,7 +11,6 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self
 
-import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -194,6 +193,8 @@ class BinanceFeed:
             await asyncio.sleep(self._back_off.wait_s(attempt))
 
     async def _got(self, url: str) -> str | None:
+        import httpx  # late: half a second of start-up, which the other feeds have no use for
+
         try:
             return await _get(url)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
@@ -214,6 +215,8 @@ def _streams(symbols: tuple[str, ...]) -> list[str]:
 
 
 async def _get(url: str) -> str:
+    import httpx
+
     async with httpx.AsyncClient(timeout=_REST_TIMEOUT_S) as client, client.stream("GET", url) as answer:
         answer.raise_for_status()
         body = b""

@@ -5,12 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from flashmm_backends.ports import BackendError
-from flashmm_dashboards.boards.grafana import GrafanaRefused
 from flashmm_orchestration.cli import boards, demo, doctor, query, status, up
-from flashmm_orchestration.cli._reach import NoAnswer
-from flashmm_orchestration.settings import BadSettings
-from flashmm_orchestration.supervisor import CannotStart
 
 app = typer.Typer(
     name="flashmm",
@@ -34,6 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         app(args=arguments)
-    except (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused) as error:
+    except SystemExit:
+        raise
+    except _expected() as error:
         sys.stderr.write("".join(f"flashmm: {line}\n" for line in str(error).splitlines()))
         sys.exit(2)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What commands raise for people to read. Asked for once something was raised: their modules are heavy."""
+    from flashmm_backends.ports import BackendError
+    from flashmm_dashboards.boards.grafana import GrafanaRefused
+    from flashmm_orchestration._sources import BadSettings
+    from flashmm_orchestration.cli._reach import NoAnswer
+    from flashmm_orchestration.supervisor import CannotStart
+
+    return (BadSettings, CannotStart, NoAnswer, BackendError, GrafanaRefused)

@@ -1,12 +1,12 @@
 """`flashmm query`: PromQL from the shell."""
 
+from __future__ import annotations
+
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flashmm_orchestration.cli._client import Client
-from flashmm_orchestration.cli._connection import connect
 from flashmm_orchestration.cli._options import (
     JsonOption,
     TokenFileOption,
@@ -16,6 +16,9 @@ from flashmm_orchestration.cli._options import (
     say_json,
     table,
 )
+
+if TYPE_CHECKING:
+    from flashmm_orchestration.cli._client import Client
 
 _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 60
@@ -30,6 +33,8 @@ def query(
     json: JsonOption = False,
 ) -> None:
     """Ask PromQL: an instant, or the range of --last. Exit code 1 when the expression is refused."""
+    from flashmm_orchestration.cli._connection import connect
+
     client = connect(url, token, token_file)
     answer = _range(client, promql, last) if last else client.prometheus("/api/v1/query", {"query": promql})
     if json:

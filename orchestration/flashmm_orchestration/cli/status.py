@@ -4,7 +4,6 @@ import time
 
 import typer
 
-from flashmm_orchestration.cli._connection import connect
 from flashmm_orchestration.cli._options import (
     JsonOption,
     TokenFileOption,
@@ -23,6 +22,8 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show the state of a running server; exit code 1 when something is not up."""
+    from flashmm_orchestration.cli._connection import connect
+
     health = connect(url, token, token_file).health()
     if json:
         say_json(health)

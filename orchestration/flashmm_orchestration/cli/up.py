@@ -1,5 +1,7 @@
 """`flashmm up`: the whole product in one process."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import logging
@@ -7,19 +9,19 @@ import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
 
 import typer
-import uvloop
 
-from flashmm_orchestration._ground import check_ground
 from flashmm_orchestration.cli._options import JsonOption, say, say_json
-from flashmm_orchestration.embedded import Embedded, embedded
-from flashmm_orchestration.health import Health
-from flashmm_orchestration.services import DemoService
-from flashmm_orchestration.settings import Settings, load
-from flashmm_orchestration.supervisor import CannotStart, Service, Supervisor
+
+if TYPE_CHECKING:
+    from flashmm_orchestration.demo import DemoCommand, DemoService
+    from flashmm_orchestration.embedded import Embedded
+    from flashmm_orchestration.health import Health
+    from flashmm_orchestration.settings import Settings
+    from flashmm_orchestration.supervisor import Service
 
 _SERVICES: Final = ("receiver", "http")
 
@@ -36,6 +38,11 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Run receiver, ledger, live page and API until Ctrl-C."""
+    import uvloop
+
+    from flashmm_orchestration._ground import check_ground
+    from flashmm_orchestration.settings import load
+
     wanted = _wanted(services)
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
@@ -57,25 +64,38 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
     task = asyncio.current_task()
     assert task
     with _signals_cancel(task), contextlib.suppress(asyncio.CancelledError):
-        async with embedded(settings) as product:
+        async with contextlib.AsyncExitStack() as stack:
+            command = await stack.enter_async_context(_demo_command(settings, demo)) if demo else None
+            from flashmm_orchestration.embedded import embedded  # heavy: the demo's process imports meanwhile
+            from flashmm_orchestration.supervisor import Supervisor
+
+            product = await stack.enter_async_context(embedded(settings))
             services: list[Service] = [each for each in product.services if each.name in wanted]
-            if demo:
-                services.append(_demo_service(product, demo))
+            if command:
+                services.append(_demo_service(product, command))
             product.health.on_change(_once_ready(product, announce))
             await Supervisor(services, product.health).run()
 
 
-def _demo_service(product: Embedded, demo: Sequence[str]) -> DemoService:
-    told = product.settings.receiver
+def _demo_command(settings: Settings, arguments: Sequence[str]) -> DemoCommand:
+    from flashmm_orchestration.demo import DemoCommand
+    from flashmm_orchestration.supervisor import CannotStart
+
+    told = settings.receiver
     if told.tls_certificate:
         raise CannotStart("demo", "it talks plain OTLP: start without --demo, or without receiver.tls_certificate")
     environment = {"OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{quote(told.token)}"} if told.token else {}
+    return DemoCommand(arguments, environment)
 
-    async def arguments() -> Sequence[str]:
+
+def _demo_service(product: Embedded, command: DemoCommand) -> DemoService:
+    from flashmm_orchestration.demo import DemoService
+
+    async def endpoint() -> str:
         await product.receiver.listening.wait()
-        return (*demo, "--endpoint", f"http://{product.addresses()['otlp_grpc']}")
+        return f"http://{product.addresses()['otlp_grpc']}"
 
-    return DemoService(arguments, environment)
+    return DemoService(command, endpoint)
 
 
 def _once_ready(product: Embedded, announce: Announce) -> Callable[[Health], None]:

@@ -15,11 +15,11 @@ from tests.product import Product, running_product
 
 from flashmm_backends.testing import MemoryStore
 from flashmm_orchestration.cli._client import Client
+from flashmm_orchestration.cli._journey import Finding, Journey, examine
 from flashmm_orchestration.cli._otlp import Otlp
 from flashmm_orchestration.cli._probe import Probe
 from flashmm_orchestration.cli._reach import NoAnswer
 from flashmm_orchestration.cli._spoken import Spoken, Unreachable, spoken_at
-from flashmm_orchestration.cli.doctor import Finding, Journey, examine
 from flashmm_receiver import Receiver, ReceiverSettings
 
 FREE = ReceiverSettings(grpc_bind="127.0.0.1:0", http_bind="127.0.0.1:0")

@@ -10,8 +10,8 @@ from tests.product import Product, running_product
 from flashmm_backends.lgtm import EndpointSettings
 from flashmm_orchestration.cli._client import Client
 from flashmm_orchestration.cli._far_end import loki_store, prometheus_store
+from flashmm_orchestration.cli._journey import Finding, Journey, examine
 from flashmm_orchestration.cli._otlp import Otlp
-from flashmm_orchestration.cli.doctor import Finding, Journey, examine
 
 pytestmark = pytest.mark.real
 
