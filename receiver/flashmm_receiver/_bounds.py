@@ -30,8 +30,10 @@ def check_messages(data: bytes, messages_max: int, *, metrics: bool) -> None:
 
 
 def check_json(body: bytes, messages_max: int) -> None:
-    """The same for JSON, by its opening braces: an object there costs several times as much."""
-    if body.count(b"{") > messages_max // 4:
+    """The same for JSON, by its brackets: an object there costs several times as much, a value a sixteenth of it."""
+    objects_max = messages_max // 4
+    objects = max(body.count(b"{"), body.count(b"["))
+    if objects > objects_max or body.count(b",") > objects_max * _FIELD_SHARE:
         raise TooLarge("messages_max", messages_max // 4)
 
 

@@ -28,6 +28,9 @@ from flashmm_receiver.settings import ReceiverSettings
 
 _NS: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
+_LIGHT_BYTES: Final = 16_384
+"""Empty log records, the worst of this size, take some 20 ms."""
+_LIGHT_LAYOUT_BYTES: Final = 1 << 20
 
 
 class Signal(StrEnum):
@@ -53,13 +56,19 @@ class Decoder:
         self.deltas = DeltaSums()
         self.families = Families(self.series, limits, settings.series_max)
         self.families.on_evict = self.deltas.forget
-        self._metrics = MetricsReader(self.families, self.deltas)
+        self._metrics = MetricsReader(self.families, self.deltas, settings.record_bytes_max)
         self._resources = Resources(limits)
-        self._spans = SpansReader(self._resources, limits)
-        self._logs = LogsReader(self._resources, limits)
+        self._spans = SpansReader(self._resources, limits, settings.record_bytes_max)
+        self._logs = LogsReader(self._resources, limits, settings.record_bytes_max)
         self._recent_spans = RecentKeys(settings.recent_spans_max)
         self._streams = Streams(settings.streams_max, seqs)
         self.unknown_fields = 0
+
+    def is_light(self, signal: Signal, data: bytes) -> bool:
+        """True where decoding takes a few milliseconds at most, whatever the bytes are."""
+        if len(data) <= _LIGHT_BYTES:
+            return True
+        return signal is Signal.METRICS and len(data) <= _LIGHT_LAYOUT_BYTES and self._metrics.knows(data)
 
     def decode(self, signal: Signal, data: bytes, now_ns: int) -> Decoded:
         """Decode one request. Raises Malformed, TooLarge; then nothing is remembered."""

@@ -1,22 +1,22 @@
 """OTLP over HTTP: routes, encodings, compression, errors."""
 
 import math
-import zlib
 from http import HTTPStatus
 from typing import Final
 
 from flashmm_receiver._access import Guard
 from flashmm_receiver._bounds import check_json
 from flashmm_receiver._decoder import Signal
+from flashmm_receiver._gzip import decompressed, unpacked_if_small
 from flashmm_receiver._http_messages import RequestHead, Response
 from flashmm_receiver._intake import Answer, InFlight, Intake
 from flashmm_receiver._json import protobuf_of_json
 from flashmm_receiver._status import RpcCode, Status, refused_status, response_json, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver._worker import Worker
 from flashmm_receiver.errors import (
     ComeBack,
     Forbidden,
-    Malformed,
     Overloaded,
     RequestRefused,
     TooLarge,
@@ -28,18 +28,24 @@ from flashmm_receiver.settings import Address, ReceiverSettings
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 _PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
-_GZIP: Final = 31
-"""zlib's window bits for a gzip stream."""
+_QUICK_BYTES: Final = 16_384
+"""Unpacked, or translated from JSON, without a thread."""
 
 
 class OtlpHttp:
     """Answers requests; knows nothing of connections."""
 
     def __init__(
-        self, settings: ReceiverSettings, intake: Intake, in_flight: InFlight, telemetry: ReceiverTelemetry
+        self,
+        settings: ReceiverSettings,
+        intake: Intake,
+        worker: Worker,
+        in_flight: InFlight,
+        telemetry: ReceiverTelemetry,
     ) -> None:
         self._settings = settings
         self._intake = intake
+        self._worker = worker
         self._in_flight = in_flight
         self._telemetry = telemetry
         self._guard = Guard(settings.token)
@@ -91,55 +97,41 @@ class OtlpHttp:
         signal = _PATHS[head.path]
         extra = 0
         try:
-            content = self._content(head, body)
+            content = await self._content(head, body)
             if content is not body:
                 self._in_flight.enter(len(content))
                 extra = len(content)
-            answer = await self._intake.take(signal, self._protobuf(head, signal, content))
+            answer = await self._intake.take(signal, await self._protobuf(head, signal, content))
         except RequestRefused as error:
             return self.refused(head, error)
         finally:
             self._in_flight.leave(extra)
         return self._counted(head, _success(head, signal, answer))
 
-    def _content(self, head: RequestHead, body: bytes) -> bytes:
+    async def _content(self, head: RequestHead, body: bytes) -> bytes:
         if head.headers.get("content-encoding", "identity").strip().lower() == "gzip":
-            return decompressed(body, self._settings.decompressed_bytes_max)
+            return await self._decompressed(body, self._settings.decompressed_bytes_max)
         if len(body) > self._settings.decompressed_bytes_max:
             raise TooLarge("decompressed_bytes_max", self._settings.decompressed_bytes_max)
         return body
 
-    def _protobuf(self, head: RequestHead, signal: Signal, content: bytes) -> bytes:
+    async def _decompressed(self, body: bytes, size_max: int) -> bytes:
+        quick = unpacked_if_small(body, min(size_max, _QUICK_BYTES))
+        return await self._worker.run(decompressed, body, size_max) if quick is None else quick
+
+    async def _protobuf(self, head: RequestHead, signal: Signal, content: bytes) -> bytes:
         if head.media_type != JSON:
             return content
         if len(content) > self._settings.json_bytes_max:
             raise TooLarge("json_bytes_max", self._settings.json_bytes_max)
         check_json(content, self._settings.messages_max)
-        return protobuf_of_json(signal, content)
+        if len(content) <= _QUICK_BYTES:
+            return protobuf_of_json(signal, content)
+        return await self._worker.run(protobuf_of_json, signal, content)
 
     def _counted(self, head: RequestHead, response: Response) -> Response:
         self._telemetry.requests.labels(_signal_name(head), "http", str(response.status.value)).inc()
         return response
-
-
-def decompressed(body: bytes, size_max: int) -> bytes:
-    """Unpack gzip, several members too. Raises TooLarge as soon as more than size_max comes out, Malformed."""
-    parts: list[bytes] = []
-    left = size_max + 1
-    while body:
-        unpacker = zlib.decompressobj(_GZIP)
-        try:
-            part = unpacker.decompress(body, left)
-        except zlib.error as error:
-            raise Malformed(f"the body is not gzip: {error}") from None
-        parts.append(part)
-        left -= len(part)
-        if left <= 0:
-            raise TooLarge("decompressed_bytes_max", size_max)
-        if not unpacker.eof:
-            raise Malformed("the gzip body is cut off")
-        body = unpacker.unused_data
-    return b"".join(parts)
 
 
 _HINTS: Final = {

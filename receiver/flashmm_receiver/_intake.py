@@ -11,7 +11,9 @@ from flashmm_backends.batch import Batch
 from flashmm_backends.ports import BatchRefused, Store, Tap, Unavailable
 from flashmm_receiver._decoded import Decoded
 from flashmm_receiver._decoder import Decoder, Signal
+from flashmm_receiver._parts import parts
 from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver._worker import Worker, ended
 from flashmm_receiver.errors import ComeBack, Malformed, Overloaded
 
 _log = logging.getLogger(__name__)
@@ -56,9 +58,18 @@ class Intake:
     """Takes request bodies in; returns once what they hold is durable."""
 
     def __init__(
-        self, decoder: Decoder, store: Store, taps: Sequence[Tap], clock: Clock, telemetry: ReceiverTelemetry
+        self,
+        decoder: Decoder,
+        worker: Worker,
+        store: Store,
+        taps: Sequence[Tap],
+        clock: Clock,
+        telemetry: ReceiverTelemetry,
     ) -> None:
         self._decoder = decoder
+        self._worker = worker
+        self._decoding = asyncio.Lock()
+        self._large: set[asyncio.Task[Answer]] = set()
         self._store = store
         self._taps = taps
         self._clock = clock
@@ -68,11 +79,25 @@ class Intake:
         self._store_refuses = False
 
     async def take(self, signal: Signal, body: bytes) -> Answer:
-        """Take one protobuf body. Raises Malformed, ComeBack.
+        """Take one protobuf body. Raises Malformed, TooLarge, ComeBack.
 
-        A body that repeats what is still being stored waits for it, and fails with it.
+        A body that repeats what is still being stored waits for it, and fails with it. Bodies are decoded one after
+        the other, in the order in which they come.
         """
-        decoded = self._decode(signal, body)
+        if not self._large and self._decoder.is_light(signal, body):
+            return await self._take(signal, body)
+        task = asyncio.create_task(self._take(signal, body), name=f"take {signal}")
+        self._large.add(task)
+        task.add_done_callback(self._large.discard)
+        return await ended(task)
+
+    async def _take(self, signal: Signal, body: bytes) -> Answer:
+        """Without large ones it decodes before it ever waits, so that nothing is read that is not stored then."""
+        async with self._decoding:
+            if self._decoder.is_light(signal, body):
+                decoded = self._decode(signal, body)
+            else:
+                decoded = await self._worker.run(self._decode, signal, body)
         before = list(self._appending) if decoded.has_duplicates else []
         if decoded.batch is not None:
             await self._append(signal, decoded, decoded.batch)
@@ -99,7 +124,6 @@ class Intake:
 
     async def _append(self, signal: Signal, decoded: Decoded, batch: Batch) -> None:
         """Tap and store. The task goes on when the sender hangs up: what was begun is finished either way."""
-        self._tap(batch)
         task = asyncio.create_task(self._store_or_forget(decoded, batch), name=f"append {signal}")
         self._appending.add(task)
         task.add_done_callback(self._appending.discard)
@@ -113,14 +137,16 @@ class Intake:
     async def _store_or_forget(self, decoded: Decoded, batch: Batch) -> bool:
         then = decoded.forget
         try:
+            await self._tap_all(batch)
             await self._store.append(batch)
             then = decoded.stored
             self._note_store(None)
         except Unavailable as error:
             self._note_store(error)
         finally:
-            for step in then:
-                step()
+            async with self._decoding:
+                for step in then:
+                    step()
         return then is decoded.stored
 
     def _note_store(self, error: Unavailable | None) -> None:
@@ -131,6 +157,15 @@ class Intake:
                 _log.warning("the store takes requests again")
             else:
                 _log.warning("the store takes no requests, senders are asked to come back: %s", error)
+
+    async def _tap_all(self, batch: Batch) -> None:
+        if not self._taps:
+            return
+        first, *others = parts(batch)
+        self._tap(first)
+        for part in others:
+            await asyncio.sleep(0)
+            self._tap(part)
 
     def _tap(self, batch: Batch) -> None:
         for tap in self._taps:
@@ -153,5 +188,5 @@ class Intake:
 
     async def drained(self) -> None:
         """Return once nothing is being stored."""
-        while self._appending:
-            await asyncio.wait(self._appending)
+        while left := self._large | self._appending:
+            await asyncio.wait(left)

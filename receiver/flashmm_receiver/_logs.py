@@ -12,6 +12,7 @@ from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, pyt
 from flashmm_receiver._events import EventRefused, EventSource, event_kind, read_event
 from flashmm_receiver._refusals import Refusals
 from flashmm_receiver._resources import Resources
+from flashmm_receiver._slices import RECORDS, Slicer
 from flashmm_receiver.errors import Malformed
 
 
@@ -40,19 +41,17 @@ class _Context:
 class LogsReader:
     """Reads logs requests."""
 
-    def __init__(self, resources: Resources, limits: AttributeLimits) -> None:
+    def __init__(self, resources: Resources, limits: AttributeLimits, record_bytes_max: int) -> None:
         self._resources = resources
         self._limits = limits
+        self._record_bytes_max = record_bytes_max
 
     def read(self, data: bytes, now_ns: int, future_ns: int) -> LogsJob:
-        """Read one request. Raises Malformed."""
-        try:
-            request = ExportLogsServiceRequest.FromString(data)
-        except DecodeError:
-            raise Malformed("the body is not an OTLP ExportLogsServiceRequest in protobuf") from None
+        """Read one request. Raises Malformed, TooLarge."""
         job = LogsJob(now_ns, future_ns)
-        for message in request.resource_logs:
-            self._resource(job, message)
+        for piece in Slicer(self._record_bytes_max, job.refusals).pieces(data, RECORDS):
+            for message in _parsed(piece).resource_logs:
+                self._resource(job, message)
         return job
 
     def _resource(self, job: LogsJob, message: ResourceLogs) -> None:
@@ -106,3 +105,10 @@ class LogsReader:
                 span_id=record.span_id,
             )
         )
+
+
+def _parsed(data: bytes) -> ExportLogsServiceRequest:
+    try:
+        return ExportLogsServiceRequest.FromString(data)
+    except DecodeError:
+        raise Malformed("the body is not an OTLP ExportLogsServiceRequest in protobuf") from None

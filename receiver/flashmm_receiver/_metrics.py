@@ -19,9 +19,10 @@ from flashmm_receiver._families import Families, MetricFamily, Refused, Resource
 from flashmm_receiver._job import MetricsJob
 from flashmm_receiver._layouts import Layouts
 from flashmm_receiver._points import DOUBLE, HEAD_BYTES, INT, NO_START, START, packed_slot
+from flashmm_receiver._slices import POINTS, RECORDS, Slicer
 from flashmm_receiver._walk import MetricWalker, parsed_request
 from flashmm_receiver._wire import Unusual, fields, length_at
-from flashmm_receiver.errors import Malformed
+from flashmm_receiver.errors import Malformed, TooLarge
 
 _FIRST: Final = 0x0A
 _SECOND: Final = 0x12
@@ -43,15 +44,16 @@ _ABSENT_BYTES: Final = HEAD_BYTES - _SHORT_HEAD_BYTES
 class MetricsReader:
     """Reads requests into jobs."""
 
-    def __init__(self, families: Families, deltas: DeltaSums) -> None:
+    def __init__(self, families: Families, deltas: DeltaSums, record_bytes_max: int) -> None:
         self._families = families
         self._deltas = deltas
         self._walker = MetricWalker(families, deltas)
         self._layouts = Layouts()
+        self._record_bytes_max = record_bytes_max
         families.on_clear = self._layouts.clear
 
     def read(self, data: bytes, now_ns: int, future_ns: int) -> MetricsJob:
-        """Read one request. Raises Malformed."""
+        """Read one request. Raises Malformed, TooLarge."""
         job = MetricsJob(now_ns, future_ns)
         layout = self._layouts.match(data)
         if layout is not None:
@@ -60,19 +62,25 @@ class MetricsReader:
         try:
             self._request(job, data)
             job.columns = job.sink.columns()
-        except (Unusual, DecodeError, IndexError, AttributesRefused, NameRefused):
+        except (Unusual, DecodeError, IndexError, AttributesRefused, NameRefused, Malformed, TooLarge):
             self._deltas.take_back(job.deltas)
             return self.walk(data, now_ns, future_ns)
         self._layouts.learn(data, job)
         return job
 
+    def knows(self, data: bytes) -> bool:
+        """True where the request is laid out like an earlier one: to read it takes next to nothing."""
+        return self._layouts.match(data) is not None
+
     def walk(self, data: bytes, now_ns: int, future_ns: int) -> MetricsJob:
-        """The same by the complete parser. Raises Malformed."""
-        request = parsed_request(data)
-        if request is None:
-            raise Malformed("the body is not an OTLP ExportMetricsServiceRequest in protobuf")
+        """The same by the complete parser. Raises Malformed, TooLarge."""
         job = MetricsJob(now_ns, future_ns)
-        self._walker.request(job, request)
+        try:
+            for piece in Slicer(self._record_bytes_max, job.refusals).pieces(data, RECORDS + POINTS):
+                self._walker.request(job, parsed_request(piece))
+        except (Malformed, TooLarge):
+            self._deltas.take_back(job.deltas)
+            raise
         job.columns = job.sink.columns()
         return job
 
@@ -143,7 +151,8 @@ class MetricsReader:
             raise Unusual("a metric without data")
         begin, content, end = body
         if data[begin] not in (_GAUGE, _SUM):
-            self._walker.metric(job, resource, Metric.FromString(data[start:stop]))
+            for piece in Slicer(self._record_bytes_max, job.refusals).pieces(data[start:stop], POINTS):
+                self._walker.metric(job, resource, Metric.FromString(piece))
             return None
         lead, trail = data[start : begin + 1], data[end:stop]
         key = lead + trail + bytes([len(trail) & 0xFF])

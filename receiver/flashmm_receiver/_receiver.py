@@ -17,6 +17,7 @@ from flashmm_receiver._http_connection import HttpShared
 from flashmm_receiver._http_server import HttpServer
 from flashmm_receiver._intake import Clock, InFlight, Intake
 from flashmm_receiver._telemetry import ReceiverTelemetry
+from flashmm_receiver._worker import Worker
 from flashmm_receiver.settings import ReceiverSettings
 
 _log = logging.getLogger(__name__)
@@ -55,20 +56,22 @@ class Receiver:
     async def __aenter__(self) -> Self:
         self._settings.check()
         decoder = Decoder(self._settings, await self._store.stream_seqs())
-        intake = Intake(decoder, self._store, self._taps, self._clock, self._telemetry)
+        worker = Worker()
+        intake = Intake(decoder, worker, self._store, self._taps, self._clock, self._telemetry)
         in_flight = InFlight(self._settings.in_flight_bytes_max, self._telemetry)
         async with AsyncExitStack() as stack:
+            stack.callback(worker.close)
             stack.push_async_callback(self._drain, intake)
-            await self._listen(stack, intake, in_flight)
+            await self._listen(stack, intake, worker, in_flight)
             self._stack = stack.pop_all()
         return self
 
-    async def _listen(self, stack: AsyncExitStack, intake: Intake, in_flight: InFlight) -> None:
+    async def _listen(self, stack: AsyncExitStack, intake: Intake, worker: Worker, in_flight: InFlight) -> None:
         settings, telemetry = self._settings, self._telemetry
         grpc_server = GrpcServer(settings, OtlpGrpc(settings, intake, in_flight, telemetry))
         await grpc_server.start()
         stack.push_async_callback(grpc_server.stop, settings.drain_s)
-        otlp = OtlpHttp(settings, intake, in_flight, telemetry)
+        otlp = OtlpHttp(settings, intake, worker, in_flight, telemetry)
         http_server = HttpServer(HttpShared(settings, otlp, in_flight, telemetry))
         await http_server.start()
         stack.push_async_callback(http_server.stop, settings.drain_s)

@@ -13,6 +13,7 @@ from flashmm_backends.otlp import span_of
 from flashmm_receiver._attributes import AttributeLimits, AttributesRefused
 from flashmm_receiver._refusals import Refusals
 from flashmm_receiver._resources import Resources
+from flashmm_receiver._slices import RECORDS, Slicer
 from flashmm_receiver.errors import Malformed
 
 _TRACE_ID_BYTES: Final = 16
@@ -39,19 +40,17 @@ class _SpanRefused(Exception):
 class SpansReader:
     """Reads traces requests."""
 
-    def __init__(self, resources: Resources, limits: AttributeLimits) -> None:
+    def __init__(self, resources: Resources, limits: AttributeLimits, record_bytes_max: int) -> None:
         self._resources = resources
         self._limits = limits
+        self._record_bytes_max = record_bytes_max
 
     def read(self, data: bytes, now_ns: int, future_ns: int) -> SpansJob:
-        """Read one request. Raises Malformed."""
-        try:
-            request = ExportTraceServiceRequest.FromString(data)
-        except DecodeError:
-            raise Malformed("the body is not an OTLP ExportTraceServiceRequest in protobuf") from None
+        """Read one request. Raises Malformed, TooLarge."""
         job = SpansJob(now_ns, future_ns)
-        for message in request.resource_spans:
-            self._resource(job, message)
+        for piece in Slicer(self._record_bytes_max, job.refusals).pieces(data, RECORDS):
+            for message in _parsed(piece).resource_spans:
+                self._resource(job, message)
         return job
 
     def _resource(self, job: SpansJob, message: ResourceSpans) -> None:
@@ -81,6 +80,13 @@ class SpansReader:
         for nested in (span, *span.events, *span.links):
             self._limits.check(nested.attributes)
         return span_of(span, resource_id, scope)
+
+
+def _parsed(data: bytes) -> ExportTraceServiceRequest:
+    try:
+        return ExportTraceServiceRequest.FromString(data)
+    except DecodeError:
+        raise Malformed("the body is not an OTLP ExportTraceServiceRequest in protobuf") from None
 
 
 def _check_ids(span: WireSpan) -> None:

@@ -35,6 +35,7 @@ from flashmm_receiver._histograms import (
 )
 from flashmm_receiver._job import MetricsJob, NativePoint, PointExemplar
 from flashmm_receiver._points import STALE_BITS
+from flashmm_receiver.errors import Malformed
 
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA: Final = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -272,9 +273,9 @@ def _summary(job: MetricsJob, series: SeriesFamily, point: SummaryDataPoint) -> 
     _add_all(job, samples, point)
 
 
-def parsed_request(data: bytes) -> ExportMetricsServiceRequest | None:
-    """The complete parser's word; None where it refuses the bytes."""
+def parsed_request(data: bytes) -> ExportMetricsServiceRequest:
+    """The complete parser's word. Raises Malformed."""
     try:
         return ExportMetricsServiceRequest.FromString(data)
     except DecodeError:
-        return None
+        raise Malformed("the body is not an OTLP ExportMetricsServiceRequest in protobuf") from None

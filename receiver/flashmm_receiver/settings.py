@@ -40,6 +40,9 @@ class ReceiverSettings:
     """Largest decompressed JSON request, in bytes: parsed JSON takes some twenty times its size."""
     messages_max: Count = 131_072
     """Resources, scopes, metrics, points, spans and log records of one request; in JSON a quarter, of objects."""
+    record_bytes_max: MemoryBytes = _MIB
+    """Largest single span, log record or data point, and largest resource or scope, of a request over 64 KiB, in
+    bytes."""
     in_flight_bytes_max: MemoryBytes = 64 * _MIB
     """Request bodies being received, decoded or stored at one time, in bytes; more is asked to come back."""
     connections_max: Count = 512

@@ -145,10 +145,13 @@ class Applier:
 
     def _do(self, job: Callable[[Connection], object], future: "Future[object]") -> None:
         try:
-            future.set_result(self._database.transact(job))
-        # The boundary of the thread: whoever asked for the job gets its error.
-        except Exception as error:  # noqa: BLE001
+            result = self._database.transact(job)
+        except Exception as error:  # noqa: BLE001 - the boundary of the thread: whoever asked for the job gets its error
+            self._metrics.failures.labels("job").inc()
+            _log.error("a transaction on the writing thread failed, whoever asked for it is told: %s", error)
             future.set_exception(error)
+        else:
+            future.set_result(result)
 
     def _apply(self, number: int, rows: RowsByTable) -> bool:
         begun = time.monotonic()

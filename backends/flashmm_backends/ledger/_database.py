@@ -19,6 +19,8 @@ _T = TypeVar("_T")
 Connection = duckdb.DuckDBPyConnection
 Arrays = Mapping[str, npt.NDArray[Any]]
 NO_ARRAYS: Arrays = {}
+_ROWS_AT_ONCE = 4_096
+"""DuckDB looks through the cells without letting another thread run."""
 
 
 class SchemaTooNew(BackendError):
@@ -144,7 +146,8 @@ def insert_rows(connection: Connection, name: str, columns: Sequence[Column], ro
     """Append rows, whose cells are in the order of the columns; at least one."""
     names = ", ".join(quoted(column.name) for column in columns)
     sql = f"INSERT INTO {quoted(name)} ({names}) {casts(columns)}"
-    run_with(connection, sql, arrays_of(columns, rows))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        run_with(connection, sql, arrays_of(columns, rows[start : start + _ROWS_AT_ONCE]))
 
 
 def check_rows(connection: Connection, columns: Sequence[Column], rows: Sequence[Row]) -> None:

@@ -182,8 +182,8 @@ def test_a_failing_database_keeps_rows_waiting(tmp_path: Path, clock: Clock) -> 
 
 
 def test_a_job_that_fails_tells_its_asker(tmp_path: Path, clock: Clock) -> None:
-    """And its transaction is rolled back."""
-    applied, database, _ = applier(tmp_path, clock)
+    """And its transaction is rolled back, and it is counted."""
+    applied, database, metrics = applier(tmp_path, clock)
     applied.start()
 
     def job(connection) -> None:
@@ -192,6 +192,7 @@ def test_a_job_that_fails_tells_its_asker(tmp_path: Path, clock: Clock) -> None:
 
     with pytest.raises(OSError, match="full"):
         applied.run(job)
+    assert metrics.failures.labels("job")._value.get() == 1
     assert fetch(database.reader(), "SELECT count(*) AS n FROM resources")["n"].tolist() == [0]
     applied.stop()
     database.close()
