@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--record-only", action="store_true", help="record without trading")
     command.add_argument("--books", type=Path, help="write the exact books to this file each second")
     command.add_argument("--arm", dest="arm_s", type=float, help="seconds of a switchback assignment, 0 for none")
+    command.add_argument("--loss", dest="loss_probability", type=float, help="share of requests without an answer")
     command.add_argument("--binance-stream-url", help="combined stream of the binance feed")
     command.add_argument("--binance-rest-url", help="where the binance feed asks for snapshots")
     return command

@@ -11,7 +11,7 @@ from flashmm_demo._forecast import Forecaster
 from flashmm_demo._instruments import Instrument
 from flashmm_demo._messages import Message, Reset, Trade
 from flashmm_demo._signing import Signer
-from flashmm_demo._slot import Slot, SlotState
+from flashmm_demo._slot import Dealing, Slot, SlotState
 from flashmm_demo._timeline import SECOND_NS
 from flashmm_demo._view import MarketView
 from flashmm_demo.exchange import Execution, Gateway, OrderRequest
@@ -24,15 +24,18 @@ from flashmm_demo.strategy import (
     RiskLimits,
     quotes,
     refusal,
+    size_share,
 )
-from flashmm_instrumentation import Liquidity, Market, Side
+from flashmm_instrumentation import Market, Side
 
 _log = logging.getLogger(__name__)
 _LEVELS: Final = 10
 _DECIDE_EVERY_NS: Final = SECOND_NS // 50
 _LIVE_AT_LEAST_NS: Final = SECOND_NS // 4
-_BACK_OFF_NS: Final = SECOND_NS // 2
 _VOLATILITY_MEMORY_S: Final = 30.0
+_CALM_MEMORY_S: Final = 300.0
+_SHRINK_FROM: Final = Decimal("0.3")
+"""A smaller difference to the wanted size, in quotes, is left alone."""
 _SPREAD_SHARE: Final = 0.02
 
 
@@ -45,6 +48,10 @@ class Desk(Protocol):
 
     def next_order_id(self) -> str:
         """A client order id not used before."""
+        ...
+
+    def clock(self) -> int:
+        """The telemetry's time, UTC nanoseconds."""
         ...
 
 
@@ -78,15 +85,15 @@ class Maker:
         """Orders by what became of them."""
         self.volatility = EwmaVolatility(_VOLATILITY_MEMORY_S)
         """Of the mid, in ticks."""
+        self._calm = EwmaVolatility(_CALM_MEMORY_S)
         self._view = view
         self._books = books
-        self._gateway = gateway
-        self._signer = signer
         self._desk = desk
         self._market = market
         self._forecaster = forecaster
         self._half_spread = Ewma(_SPREAD_SHARE)
-        self._slots = (Slot(1), Slot(-1))
+        dealing = Dealing(terms.instrument, market, gateway, signer, desk.clock, self.orders, self._tell_own)
+        self._slots = (Slot(1, dealing), Slot(-1, dealing))
         self._quoting = True
         self._decide_from_ns = 0
 
@@ -106,7 +113,7 @@ class Maker:
         self._quoting = on
         if not on:
             for slot in self._slots:
-                self._cancel(slot, reason, now_ns)
+                slot.cancel(reason, now_ns)
 
     # What the market says.
 
@@ -135,14 +142,16 @@ class Maker:
         _log.warning("%s: market data lost: %s", reset.symbol, reset.reason)
         self._forecaster.blind()
         for slot in self._slots:
-            self._cancel(slot, "market_data_lost", now_ns)
+            slot.cancel("market_data_lost", now_ns)
 
     def _see(self, now_ns: int) -> None:
         self._tell_book(now_ns)
         top = self._view.total_top()
         if top is not None and top.spread > 0:
             self._books.mid = top.mid
-            self.volatility.update(now_ns, float(top.mid / self.terms.instrument.tick))
+            mid = float(top.mid / self.terms.instrument.tick)
+            self.volatility.update(now_ns, mid)
+            self._calm.update(now_ns, mid)
             self._forecaster.top(now_ns, top)
         if now_ns >= self._decide_from_ns:
             self._decide_from_ns = now_ns + _DECIDE_EVERY_NS
@@ -180,45 +189,46 @@ class Maker:
         return quotes(state, self.terms.quoting)
 
     def _steer(self, slot: Slot, ticks: int, half_spread: float, now_ns: int) -> None:
-        if self._at_limit(slot.sign):
-            self._cancel(slot, "inventory", now_ns)
+        size = self._size(slot.sign)
+        if not size:
+            slot.cancel("inventory", now_ns)
         elif slot.state is SlotState.IDLE:
             if now_ns >= slot.not_before_ns:
-                self._place(slot, ticks, now_ns)
-        elif self._is_off(slot, ticks, half_spread, now_ns):
-            self._cancel(slot, "requote", now_ns)
+                slot.place(self._request(slot.sign, ticks, size), self._refusal, now_ns)
+        elif slot.state is SlotState.LIVE:
+            self._requote(slot, ticks, half_spread, size, now_ns)
 
-    def _at_limit(self, sign: int) -> bool:
-        after = self._books.position + sign * self.terms.quantity
-        return sign * after > self.terms.limits.position
+    def _size(self, sign: int) -> Decimal:
+        """What to quote of a side: in whole lots, and no more than the limit on the position leaves."""
+        room = self.terms.limits.position - sign * self._books.position
+        lot = self.terms.instrument.lot
+        share = size_share(sign * float(self._books.position / self.terms.limits.position), self._calmness)
+        wanted = max(lot, self.terms.quantity * Decimal(share) // lot * lot)
+        return min(wanted, max(Decimal(0), room))
+
+    @property
+    def _calmness(self) -> float:
+        """The volatility of minutes over that of seconds; below 1 in a burst."""
+        return self._calm.per_root_second / (self.volatility.per_root_second or 1.0)
+
+    def _requote(self, slot: Slot, ticks: int, half_spread: float, size: Decimal, now_ns: int) -> None:
+        """Amend in place: to the wanted price when it rests too far off, or to less at its price."""
+        if self._is_off(slot, ticks, half_spread, now_ns):
+            slot.amend(self.terms.instrument.price(ticks), size, now_ns)
+        elif slot.remaining - size > self.terms.quantity * _SHRINK_FROM:
+            slot.amend(slot.price, size, now_ns)
 
     def _is_off(self, slot: Slot, ticks: int, half_spread: float, now_ns: int) -> bool:
         """Whether the resting price is too far from the wanted one; too aggressive counts double."""
         threshold = max(1.0, 0.35 * half_spread)
-        worse_by = slot.sign * (slot.ticks - ticks)
+        worse_by = slot.sign * (self.terms.instrument.ticks(slot.price) - ticks)
         if worse_by > 0:
             return worse_by > threshold / 2 or now_ns - slot.since_ns > 8 * SECOND_NS
         return -worse_by > threshold and now_ns - slot.since_ns > _LIVE_AT_LEAST_NS
 
-    def _place(self, slot: Slot, ticks: int, now_ns: int) -> None:
-        price = self.terms.instrument.price(ticks)
-        request = OrderRequest(
-            self._desk.next_order_id(), self.terms.instrument.symbol, slot.sign, price, self.terms.quantity
-        )
-        side = Side.BUY if slot.sign > 0 else Side.SELL
-        order = self._market.order(side, price, request.quantity, request.order_id)
-        order.decided()
-        refused = self._refusal(request)
-        order.risk_checked()
-        if refused is not None:
-            self._note_rejection(slot, refused, now_ns)
-            order.rejected(refused)
-            return
-        self._signer.sign(request, now_ns)
-        order.signed()
-        slot.begin(request, order, ticks)
-        self._gateway.submit(request, self, now_ns)
-        order.submitted()
+    def _request(self, sign: int, ticks: int, size: Decimal) -> OrderRequest:
+        traded = self.terms.instrument
+        return OrderRequest(self._desk.next_order_id(), traded.symbol, sign, traded.price(ticks), size)
 
     def _refusal(self, request: OrderRequest) -> str | None:
         return refusal(
@@ -230,101 +240,28 @@ class Maker:
             self._desk.exposure(),
         )
 
-    def _cancel(self, slot: Slot, reason: str, now_ns: int) -> None:
-        if slot.state is not SlotState.LIVE or slot.request is None or slot.order is None:
-            return
-        slot.state = SlotState.CANCELLING
-        slot.cancel_reason = reason
-        slot.order.cancel_requested(reason)
-        self._gateway.cancel(slot.request.order_id, self, now_ns)
-
-    # What the exchange reports.
-
-    def acked(self, request: OrderRequest, now_ns: int) -> None:
-        """The order rests in the book; one that is no longer wanted is cancelled at once."""
-        slot = self._slot_of(request.order_id)
-        if slot is None or slot.order is None:
-            return
-        slot.state = SlotState.LIVE
-        slot.since_ns = now_ns
-        self.orders["acked"] += 1
-        slot.order.acked(now_ns, f"X{request.order_id}")
-        self._tell_own(now_ns)
-        if not self._quoting:
-            self._cancel(slot, "not_quoting", now_ns)
-
-    def rejected(self, request: OrderRequest, reason: str, now_ns: int) -> None:
-        """The exchange turned the order down; the side waits before it tries again."""
-        slot = self._slot_of(request.order_id)
-        if slot is None or slot.order is None:
-            return
-        slot.order.rejected(reason, now_ns)
-        self._note_rejection(slot, reason, now_ns)
-        slot.end()
-
-    def cancelled(self, order_id: str, now_ns: int) -> None:
-        """The order is out of the book."""
-        slot = self._slot_of(order_id)
-        if slot is None or slot.order is None:
-            return
-        self.orders["cancelled"] += 1
-        slot.order.cancelled(slot.cancel_reason, now_ns)
-        slot.end()
-        self._tell_own(now_ns)
-
-    def cancel_failed(self, order_id: str, now_ns: int) -> None:
-        """A fill was faster: there is nothing to undo, the fill tells the rest."""
-        del now_ns
-        self.orders["cancel_failed"] += 1
-        _log.info("cancel of %s came too late", order_id)
+    # What came of it.
 
     def executed(self, execution: Execution, now_ns: int) -> None:
         """One of the orders has filled, in part or in full."""
-        slot = self._slot_of(execution.order_id)
-        if slot is None or slot.order is None:
-            return
         self._books.execute(execution)
-        slot.order.filled(
-            execution.fill_id,
-            execution.price,
-            execution.quantity,
-            execution.fee,
-            self.terms.instrument.quote,
-            Liquidity.MAKER,
-            execution.exchange_ns,
-            execution.trade_id,
-        )
-        slot.remaining -= execution.quantity
-        if not slot.remaining:
-            self.orders["filled"] += 1
-            slot.end()
-        self._tell_own(now_ns)
+        for slot in self._slots:
+            slot.executed(execution, now_ns)
         self._market.inventory(self._books.position, self.terms.limits.position)
-
-    def _slot_of(self, order_id: str) -> Slot | None:
-        return next((slot for slot in self._slots if slot.holds(order_id)), None)
-
-    def _note_rejection(self, slot: Slot, reason: str, now_ns: int) -> None:
-        self.orders["rejected"] += 1
-        slot.not_before_ns = now_ns + _BACK_OFF_NS
-        _log.warning("order rejected: %s", reason)
 
     def _tell_own(self, now_ns: int) -> None:
         """Our orders in the book have changed: note them in the view, tell the telemetry."""
         bid, ask = self._slots
-        self._view.own_bids, self._view.own_asks = _levels(bid), _levels(ask)
+        self._view.own_bids, self._view.own_asks = self._levels(bid), self._levels(ask)
         self._market.quoting(*_level(bid), *_level(ask), now_ns)
         if not self._view.includes_own:
             self._tell_book(now_ns)
 
-
-def _levels(slot: Slot) -> dict[Decimal, Decimal]:
-    if not slot.resting or slot.request is None:
-        return {}
-    return {slot.request.price: slot.remaining}
+    def _levels(self, slot: Slot) -> dict[Decimal, Decimal]:
+        """What to count as ours: an order in doubt only where the feed's book would show it."""
+        counts = slot.may_rest if self._view.includes_own else slot.resting
+        return {slot.price: slot.remaining} if counts else {}
 
 
 def _level(slot: Slot) -> tuple[Decimal, Decimal] | tuple[None, None]:
-    if not slot.resting or slot.request is None:
-        return None, None
-    return slot.request.price, slot.remaining
+    return (slot.price, slot.remaining) if slot.resting else (None, None)

@@ -24,7 +24,7 @@ from flashmm_demo._signing import Signer
 from flashmm_demo._timeline import SECOND_NS, Timeline
 from flashmm_demo._trader import Trader
 from flashmm_demo._view import MarketView
-from flashmm_demo.exchange import Accounts, Exchange, Gateway, PaperExchange
+from flashmm_demo.exchange import Accounts, Exchange, Gateway, LinkTerms, PaperExchange
 from flashmm_demo.feeds import BinanceFeed, Feed, FeedEnded, RecordedFeed, Recorder, SimulatedFeed
 from flashmm_demo.simulation import MarketParameters, SimulatedExchange, SimulatedMarket
 from flashmm_demo.strategy import QuotingParameters, RiskLimits, Switchback
@@ -35,7 +35,7 @@ _VENUE: Final = "binance"
 _CURRENCY: Final = "USDT"
 _MAKER_REBATE: Final = Decimal("0.00001")
 _SIMULATION_EPOCH_NS: Final = 1_700_000_000 * SECOND_NS
-_CLOSE_NS: Final = 2 * SECOND_NS
+_CLOSE_NS: Final = 5 * SECOND_NS
 _PAPER_SECRET: Final = b"a paper account's secret"
 
 
@@ -119,8 +119,13 @@ class Session:
             self._venue.exchange,
             self._schedule,
             Random(f"{settings.seed}:gateway"),  # noqa: S311 - reproducible latencies
-            latency_ms=settings.latency_ms,
-            reject_probability=settings.reject_probability,
+            LinkTerms(
+                settings.latency_ms,
+                settings.reject_probability,
+                settings.loss_probability,
+                settings.answer_timeout_ms,
+                settings.good_for_s,
+            ),
         )
         self._books = Books(settings.symbols, _CURRENCY)
         self._file = BooksFile(settings.books) if settings.books else None

@@ -25,7 +25,7 @@ class DemoSettings:
     symbols: tuple[str, ...] = ("BTCUSDT",)
     """Instruments to make a market in."""
     seed: int = 7
-    """Seed of everything random: the simulated market, latencies, rejections, switchback arms."""
+    """Seed of everything random: the simulated market, latencies, rejections, losses, switchback arms."""
     speed: float | None = 1.0
     """Times real time for the simulated and the recorded feed; None runs as fast as it can."""
     shift: bool = True
@@ -56,6 +56,12 @@ class DemoSettings:
     """Median round trip to the paper exchange."""
     reject_probability: float = 0.004
     """Share of orders that the paper exchange turns down for no fault of theirs."""
+    loss_probability: float = 0.01
+    """Share of requests that get no answer: half of them never arrive, of the others the answer is lost."""
+    answer_timeout_ms: float = 500.0
+    """How long the bot waits for an answer before it asks what has become of the order."""
+    good_for_s: float = 10.0
+    """How long a quote rests before the exchange takes it out by itself, should the bot have gone."""
     funding_interval_s: float = 60.0
     """Time between funding payments, aligned to the clock."""
     binance_stream_url: str = "wss://fstream.binance.com/stream"

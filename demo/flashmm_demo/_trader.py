@@ -58,6 +58,10 @@ class Trader:
         self._orders += 1
         return f"{self._bot.run[-8:]}-{self._orders}"
 
+    def clock(self) -> int:
+        """The telemetry's time, UTC nanoseconds."""
+        return self._bot.now_ns()
+
     # What comes in.
 
     @property
@@ -74,20 +78,21 @@ class Trader:
         """Do what is due before the message, then take it in."""
         self.advance(message.received_ns)
         self._exchange.observe(message)
-        self._settle()
+        self._settle(self.now_ns)
         self._makers[message.symbol].hear(message, self.now_ns)
 
     def advance(self, now_ns: int) -> None:
-        """Do what is due by then."""
+        """Do what is due by then, after the fills that have happened: a report due must not hide one."""
+        self._settle(now_ns)
         self._schedule.run(now_ns)
         self.now_ns = max(self.now_ns, now_ns)
-        self._settle()
+        self._settle(self.now_ns)
 
-    def _settle(self) -> None:
+    def _settle(self, now_ns: int) -> None:
         for execution in self._exchange.take_executions():
-            self._makers[execution.symbol].executed(execution, self.now_ns)
+            self._makers[execution.symbol].executed(execution, now_ns)
             if self._file is not None:
-                self._file.executed(execution, self._books.symbols[execution.symbol].mid, self.now_ns)
+                self._file.executed(execution, self._books.symbols[execution.symbol].mid, now_ns)
 
     # What is due.
 

@@ -29,7 +29,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("demo")
     with running_product(folder / "data") as product:
         books = folder / "books.json"
-        run_demo(product, "--duration", str(SECONDS), "--books", str(books), "--seed", "3")
+        run_demo(product, "--duration", str(SECONDS), "--books", str(books), "--seed", "3", "--loss", "0.2")
         fills = [json.loads(line) for line in (folder / "books.json.fills").read_text().splitlines()]
         yield Session(product, json.loads(books.read_text()), fills)
 

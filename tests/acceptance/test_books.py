@@ -1,5 +1,6 @@
 """What the product tells equals the simulator's own books."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tests.acceptance.conftest import Session
 
 from flashmm_instrumentation.semconv import EVENT_KINDS, events
+from flashmm_instrumentation.semconv.attributes import Outcome
 
 COMPARED = ("fill_id", "order_id", "symbol", "side", "price", "quantity", "fee", "mid")
 
@@ -66,9 +68,22 @@ def test_orders_and_fills_are_counted(session: Session) -> None:
         for each in instant(session, "sum by (flashmm_order_outcome) (flashmm_orders_total)")
     }
     counted = session.books["orders"]
-    assert told == {outcome: counted[outcome] for outcome in ("acked", "rejected") if counted.get(outcome)}
+    assert told == {outcome.value: counted[outcome] for outcome in Outcome if counted.get(outcome)}
     (fills,) = instant(session, "sum(flashmm_fills_total)")
     assert float(fills["value"][1]) == len(session.fills)
+
+
+def test_what_became_of_orders_is_in_the_ledger(session: Session) -> None:
+    """Amends, cancels, fills in full: as many as the simulator counted; what was unknown came to an end."""
+    told, _ = rows(session, events.ORDER.name)
+    states = Counter(row["state"] for row in told)
+    counted = session.books["orders"]
+    assert states["replaced"] == counted["replaced"] > 0
+    assert states["cancelled"] == counted.get("cancelled", 0)
+    assert states["filled"] == counted["filled"]
+    assert states["unknown"] > 0
+    last = {row["order_id"]: row["state"] for row in told}
+    assert set(last.values()) <= {"filled", "cancelled", "rejected", "expired"}
 
 
 @pytest.mark.parametrize("kind", EVENT_KINDS)

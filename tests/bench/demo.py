@@ -20,7 +20,7 @@ REAL = Path(__file__).parents[3] / "shared" / "data" / "market" / "binance-usdm-
 SIMULATED = Path(__file__).parents[1] / "integration" / "demo" / "data" / "simulated-btcusdt-7.jsonl.gz"
 
 
-class _Sink(grpc.GenericRpcHandler):
+class Sink(grpc.GenericRpcHandler):
     """Answers every call with an empty message, which is a success in OTLP."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
@@ -44,7 +44,7 @@ def main() -> None:
     """Print the table."""
     recording = Path(sys.argv[1]) if len(sys.argv) > 1 else REAL if REAL.exists() else SIMULATED
     server = grpc.server(ThreadPoolExecutor(2))
-    server.add_generic_rpc_handlers((_Sink(),))
+    server.add_generic_rpc_handlers((Sink(),))
     endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     print("| feed | speed | CPU of a core | acknowledged orders | fills | wall s |")

@@ -2,14 +2,28 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from enum import Enum, auto
+from typing import Final, Protocol
 
 from flashmm_demo._messages import Message
+
+WOULD_TAKE: Final = "would_take"
+"""Why a post-only order isn't in the book: it would have traded at once."""
+
+
+class Amendment(Enum):
+    """What became of an order that was to be amended."""
+
+    DONE = auto()
+    GONE = auto()
+    """It wasn't there any more."""
+    REMOVED = auto()
+    """Taken out: it would take at the new price, or no more than the new quantity was left of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A post-only limit order. `sign` is 1 to buy, -1 to sell."""
+    """A post-only limit order. `sign` is 1 to buy, -1 to sell; `quantity` counts what has filled already."""
 
     order_id: str
     symbol: str
@@ -31,6 +45,8 @@ class Execution:
     quantity: Decimal
     fee: Decimal
     exchange_ns: int
+    order_quantity: Decimal
+    """The order's whole quantity at the fill, which tells of an amend before its answer comes."""
 
 
 class Exchange(Protocol):
@@ -40,8 +56,19 @@ class Exchange(Protocol):
         """Rest an order; the reason when it is rejected."""
         ...
 
+    def amend(self, request: OrderRequest, now_ns: int) -> Amendment:
+        """Give an order that rests the request's price and quantity.
+
+        It keeps its place in the queue at the same price with a smaller quantity, and goes to the end otherwise.
+        """
+        ...
+
     def cancel(self, order_id: str, now_ns: int) -> bool:
         """Take an order out; False when it is no longer there."""
+        ...
+
+    def resting(self, order_id: str) -> OrderRequest | None:
+        """An order in the book, with its present terms; None when it isn't there."""
         ...
 
     def observe(self, message: Message) -> None:
@@ -117,6 +144,7 @@ class Accounts:
             quantity,
             fee,
             exchange_ns,
+            request.quantity,
         )
         self.of(request.symbol).execute(execution)
         return execution

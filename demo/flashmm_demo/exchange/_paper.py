@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from flashmm_demo._book import LocalBook
 from flashmm_demo._messages import Message, Reset, Trade
-from flashmm_demo.exchange._orders import Account, Accounts, Execution, OrderRequest
+from flashmm_demo.exchange._orders import WOULD_TAKE, Account, Accounts, Amendment, Execution, OrderRequest
 
 
 @dataclass(slots=True)
@@ -32,18 +32,36 @@ class PaperExchange:
     def place(self, request: OrderRequest, now_ns: int) -> str | None:  # noqa: ARG002 - the protocol's form
         """Rest an order behind what is displayed; a reason when it would take or no book is known."""
         book = self._books[request.symbol]
-        top = book.top()
-        if top is None:
+        if book.top() is None:
             return "no_book"
-        best_opposite = top.ask if request.sign > 0 else top.bid
-        if request.sign * (request.price - best_opposite) >= 0:
-            return "would_take"
+        if _crosses(book, request):
+            return WOULD_TAKE
         self._resting[request.order_id] = _Resting(request, request.quantity, _displayed(book, request))
         return None
+
+    def amend(self, request: OrderRequest, now_ns: int) -> Amendment:  # noqa: ARG002 - the protocol's form
+        """Change an order; at another price, or with more, it waits behind what is displayed."""
+        resting = self._resting.pop(request.order_id, None)
+        if resting is None:
+            return Amendment.GONE
+        book = self._books[request.symbol]
+        remaining = request.quantity - (resting.request.quantity - resting.remaining)
+        if remaining <= 0 or _crosses(book, request):
+            return Amendment.REMOVED
+        if request.price != resting.request.price or remaining > resting.remaining:
+            resting.ahead = _displayed(book, request)
+        resting.request, resting.remaining = request, remaining
+        self._resting[request.order_id] = resting
+        return Amendment.DONE
 
     def cancel(self, order_id: str, now_ns: int) -> bool:  # noqa: ARG002 - the protocol's form
         """Take an order out; False when it has filled."""
         return self._resting.pop(order_id, None) is not None
+
+    def resting(self, order_id: str) -> OrderRequest | None:
+        """An order that hasn't filled."""
+        resting = self._resting.get(order_id)
+        return resting.request if resting is not None else None
 
     def observe(self, message: Message) -> None:
         """Fill what a trade proves. After a Reset no queue position is known any more."""
@@ -90,10 +108,17 @@ class PaperExchange:
         )
 
 
+def _crosses(book: LocalBook, request: OrderRequest) -> bool:
+    top = book.top()
+    if top is None:
+        return False
+    return request.sign * (request.price - (top.ask if request.sign > 0 else top.bid)) >= 0
+
+
 def _displayed(book: LocalBook, request: OrderRequest) -> Decimal | None:
     side = book.bids if request.sign > 0 else book.asks
-    best, _ = next(iter(side))
-    known = book.synced or request.sign * (request.price - best) >= 0
+    best, _ = next(iter(side), (None, None))
+    known = best is not None and (book.synced or request.sign * (request.price - best) >= 0)
     return side.quantity_at(request.price) if known else None
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from flashmm_demo._instruments import Instrument
 from flashmm_demo._messages import Depth, Level, MarketMessage, Snapshot, Ticker, Trade
 from flashmm_demo._timeline import SECOND_NS
-from flashmm_demo.exchange._orders import Account, Accounts, Execution, OrderRequest
+from flashmm_demo.exchange._orders import WOULD_TAKE, Account, Accounts, Amendment, Execution, OrderRequest
 from flashmm_demo.simulation._matching import SELL, Ladder, MatchingEngine, OwnOrder, Print
 from flashmm_demo.simulation._participants import MarketParameters, Participants
 
@@ -65,12 +65,32 @@ class SimulatedMarket:
         """Rest the bot's order in the book; the reason when it would take."""
         price = self.instrument.ticks(request.price)
         if self._engine.crosses(request.sign, price):
-            return "would_take"
+            return WOULD_TAKE
         self._requests[request.order_id] = request
         lots = int(request.quantity / self.instrument.lot)
         self._engine.place(OwnOrder(request.order_id, request.sign, price, lots))
         self._publish_ticker(now_ns)
         return None
+
+    def amend(self, request: OrderRequest, now_ns: int) -> Amendment:
+        """Change the bot's order where it rests."""
+        order = self._engine.own(request.order_id)
+        if order is None:
+            return Amendment.GONE
+        price = self.instrument.ticks(request.price)
+        before = self._requests[request.order_id].quantity
+        lots = order.quantity + int((request.quantity - before) / self.instrument.lot)
+        if lots <= 0 or self._engine.crosses(request.sign, price):
+            self.cancel(request.order_id, now_ns)
+            return Amendment.REMOVED
+        self._engine.amend(order, price, lots)
+        self._requests[request.order_id] = request
+        self._publish_ticker(now_ns)
+        return Amendment.DONE
+
+    def resting(self, order_id: str) -> OrderRequest | None:
+        """The bot's order as it is in the book now."""
+        return self._requests.get(order_id)
 
     def cancel(self, order_id: str, now_ns: int) -> bool:
         """Take the bot's order out; False when it has filled."""
@@ -207,6 +227,15 @@ class SimulatedExchange:
     def place(self, request: OrderRequest, now_ns: int) -> str | None:
         """Rest an order in its symbol's book; the reason when it would take."""
         return self._markets[request.symbol].place(request, now_ns)
+
+    def amend(self, request: OrderRequest, now_ns: int) -> Amendment:
+        """Change an order in its symbol's book."""
+        return self._markets[request.symbol].amend(request, now_ns)
+
+    def resting(self, order_id: str) -> OrderRequest | None:
+        """An order in any of the books."""
+        found = (market.resting(order_id) for market in self._markets.values())
+        return next((request for request in found if request is not None), None)
 
     def cancel(self, order_id: str, now_ns: int) -> bool:
         """Take an order out; False when it is no longer there."""

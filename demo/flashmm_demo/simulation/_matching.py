@@ -107,15 +107,28 @@ class MatchingEngine:
         ladder.own.append(order)
         self._changed[order.sign].add(order.price)
 
+    def own(self, order_id: str) -> OwnOrder | None:
+        """One of the bot's orders; None when it isn't there (any more)."""
+        resting = (order for ladder in (self.bids, self.asks) for order in ladder.own)
+        return next((order for order in resting if order.order_id == order_id), None)
+
     def cancel(self, order_id: str) -> OwnOrder | None:
         """Take one of the bot's orders out; None when it isn't there (any more)."""
-        for ladder in (self.bids, self.asks):
-            for order in ladder.own:
-                if order.order_id == order_id:
-                    ladder.own.remove(order)
-                    self._changed[order.sign].add(order.price)
-                    return order
-        return None
+        order = self.own(order_id)
+        if order is not None:
+            self.side(order.sign).own.remove(order)
+            self._changed[order.sign].add(order.price)
+        return order
+
+    def amend(self, order: OwnOrder, price: int, lots: int) -> None:
+        """Change a resting order: with less at its price it keeps its place. The price must not cross."""
+        if price == order.price and lots <= order.quantity:
+            order.quantity = lots
+            self._changed[order.sign].add(price)
+            return
+        self.cancel(order.order_id)
+        order.price, order.quantity = price, lots
+        self.place(order)
 
     def take(self, aggressor: int, lots: int, limit: int) -> list[Print]:
         """Trade up to so many lots against the other side, no worse than the limit price."""

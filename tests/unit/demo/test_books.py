@@ -15,7 +15,8 @@ FEES = st.decimals("-5", "5", places=10)
 
 
 def execution(sign: int, price: str | Decimal, quantity: str | Decimal, fee: str | Decimal = "0") -> Execution:
-    return Execution("F1", "O1", "T1", "BTCUSDT", sign, Decimal(price), Decimal(quantity), Decimal(fee), 0)
+    size = Decimal(quantity)
+    return Execution("F1", "O1", "T1", "BTCUSDT", sign, Decimal(price), size, Decimal(fee), 0, size)
 
 
 def test_a_round_trip_realizes_the_difference_of_its_prices() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flashmm_demo._book import LocalBook
 from flashmm_demo._messages import Reset, Snapshot, Trade
-from flashmm_demo.exchange import Accounts, Execution, OrderRequest, PaperExchange
+from flashmm_demo.exchange import Accounts, Amendment, Execution, OrderRequest, PaperExchange
 
 BUY, SELL = 1, -1
 
@@ -163,3 +163,34 @@ def test_fees_and_funding_are_exact() -> None:
     assert paper.pay_funding("BTCUSDT", Decimal("0.001"), Decimal(100)) == Decimal("-0.04")
     account = paper.account("BTCUSDT")
     assert (account.position, account.cash) == (Decimal("0.4"), Decimal("-40.04"))
+
+
+def test_an_order_amended_to_less_keeps_its_place() -> None:
+    """The 2 ahead of it have traded; the next print is its, as far as it still goes."""
+    paper = exchange()
+    paper.place(order(BUY, "100.0"), 0)
+    assert fills_of(paper, trade(SELL, "100.0", "2")) == []
+    assert paper.amend(order(BUY, "100.0", "0.3"), 0) is Amendment.DONE
+    assert fills_of(paper, trade(SELL, "100.0", "1")) == [("O1", Decimal("100.0"), Decimal("0.3"))]
+
+
+@pytest.mark.parametrize(("price", "quantity"), [("100.0", "1.5"), ("99.9", "1")])
+def test_an_order_amended_otherwise_waits_behind_what_is_displayed(price: str, quantity: str) -> None:
+    """More of it, or another price: the place is lost."""
+    paper = exchange()
+    paper.place(order(BUY, "100.0"), 0)
+    fills_of(paper, trade(SELL, "100.0", "2"))
+    assert paper.amend(order(BUY, price, quantity), 0) is Amendment.DONE
+    assert paper.resting("O1") == order(BUY, price, quantity)
+    assert fills_of(paper, trade(SELL, price, "2")) == []
+
+
+@pytest.mark.parametrize(("price", "quantity"), [("100.2", "1"), ("100.0", "0.4")])
+def test_an_amend_that_would_take_or_leaves_nothing_removes_the_order(price: str, quantity: str) -> None:
+    """As the exchange does it: not left as it was. 0.4 of the order have filled."""
+    paper = exchange()
+    paper.place(order(BUY, "100.0"), 0)
+    assert fills_of(paper, trade(SELL, "100.0", "2.4")) == [("O1", Decimal("100.0"), Decimal("0.4"))]
+    assert paper.amend(order(BUY, price, quantity), 0) is Amendment.REMOVED
+    assert paper.resting("O1") is None
+    assert paper.amend(order(BUY, "100.0"), 0) is Amendment.GONE

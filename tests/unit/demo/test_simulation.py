@@ -3,6 +3,7 @@
 import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -14,7 +15,7 @@ from flashmm_demo._book import LocalBook
 from flashmm_demo._instruments import instrument
 from flashmm_demo._messages import MarketMessage, Ticker, Trade
 from flashmm_demo._view import MarketView
-from flashmm_demo.exchange import Accounts, OrderRequest, PaperExchange
+from flashmm_demo.exchange import Accounts, Amendment, OrderRequest, PaperExchange
 from flashmm_demo.simulation import (
     BUY,
     SELL,
@@ -239,10 +240,25 @@ def test_a_cancelled_order_is_gone() -> None:
     assert not kept.crosses(BUY, 102)
 
 
+def test_an_order_amended_to_less_keeps_its_place_and_goes_to_the_end_otherwise() -> None:
+    """Five are ahead of it, four come later."""
+    kept = engine()
+    order = OwnOrder("O1", BUY, 100, 4)
+    kept.place(order)
+    kept.set_others(BUY, 100, 9)
+    kept.amend(order, 100, 2)
+    assert (order.ahead, kept.bids.lots_at(100)) == (5, 11)
+    kept.amend(order, 100, 3)
+    assert (order.ahead, kept.bids.lots_at(100)) == (9, 12)
+    kept.amend(order, 99, 3)
+    assert (order.ahead, kept.bids.lots_at(100)) == (kept.bids.others.get(99, 0), 9)
+
+
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("others"), st.sampled_from((BUY, SELL)), st.integers(90, 110), st.integers(0, 9)),
         st.tuples(st.just("own"), st.sampled_from((BUY, SELL)), st.integers(90, 110), st.integers(1, 9)),
+        st.tuples(st.just("amend"), st.sampled_from((BUY, SELL)), st.integers(90, 110), st.integers(1, 9)),
         st.tuples(st.just("take"), st.sampled_from((BUY, SELL)), st.integers(90, 110), st.integers(1, 20)),
     ),
     max_size=60,
@@ -263,6 +279,9 @@ def test_the_engine_conserves_quantity_and_never_crosses(actions: list[tuple[str
             continue
         elif what == "own":
             kept.place(OwnOrder(f"O{number}", sign, price, lots))
+        elif what == "amend":
+            if kept.side(sign).own:
+                kept.amend(kept.side(sign).own[0], price, lots)
         else:
             kept.set_others(sign, price, lots)
         top = kept.top()
@@ -325,3 +344,22 @@ def test_our_orders_are_part_of_the_book_that_others_see() -> None:
     hidden = simulated.take_message()
     assert isinstance(hidden, Ticker)
     assert hidden.bid == first.bid
+
+
+def test_an_amended_order_moves_in_the_book_that_others_see() -> None:
+    """One ticker with the new price; one that would take, or isn't there, is not amended."""
+    simulated = market()
+    exchange = SimulatedExchange({"BTCUSDT": simulated}, Accounts(Decimal(0)))
+    first = [message for message in step(simulated) if isinstance(message, Ticker)][-1]
+    better = OrderRequest("O1", "BTCUSDT", BUY, first.bid + Decimal("0.10"), Decimal("0.003"))
+    assert exchange.amend(better, 4) is Amendment.GONE
+    exchange.place(better, 5)
+    simulated.take_message()
+    best = replace(better, price=better.price + Decimal("0.10"), quantity=Decimal("0.002"))
+    assert exchange.amend(best, 6) is Amendment.DONE
+    assert exchange.resting("O1") == best
+    shown = simulated.take_message()
+    assert isinstance(shown, Ticker)
+    assert (shown.bid, shown.bid_quantity) == (best.price, best.quantity)
+    assert exchange.amend(replace(best, price=first.ask), 7) is Amendment.REMOVED
+    assert exchange.resting("O1") is None

@@ -25,6 +25,7 @@ from flashmm_demo.strategy import (
     population_stability_index,
     quotes,
     refusal,
+    size_share,
     value_at_risk,
 )
 
@@ -90,6 +91,39 @@ def test_the_formula_is_avellaneda_and_stoikovs() -> None:
     gamma = 0.2 / (sigma * math.sqrt(tau))
     assert got.reservation == pytest.approx(10_000 + 5 - 3 * gamma * sigma**2 * tau)
     assert got.half_spread == pytest.approx(gamma * sigma**2 * tau / 2 + math.log(1 + gamma / k) / gamma)
+
+
+@given(STATES)
+def test_on_a_market_one_tick_wide_the_quotes_join_the_best_or_rest_one_tick_behind(state: MarketState) -> None:
+    """Never both behind, and the side that steps back is the one that the pull speaks against."""
+    narrow = replace(state, best_ask=state.best_bid + 1, mid=state.best_bid + 0.5)
+    got = quotes(narrow, QuotingParameters())
+    back = (narrow.best_bid - got.bid, got.ask - narrow.best_ask)
+    assert back in {(0, 0), (1, 0), (0, 1)}
+    pull = got.reservation - narrow.mid
+    assert back == (0, 0) or back == ((1, 0) if pull < 0 else (0, 1))
+
+
+def test_on_a_market_one_tick_wide_inventory_moves_the_adding_side_back() -> None:
+    """Half a deviation is 2.8 quotes' sizes of inventory."""
+    narrow = replace(CALM, mid=10_000.5, best_bid=10_000, best_ask=10_001, half_spread=0.5)
+    quoted = [quotes(replace(narrow, inventory=held), QuotingParameters()) for held in (-3.0, -2.0, 2.0, 3.0)]
+    assert [(each.bid, each.ask) for each in quoted] == [
+        (10_000, 10_002),
+        (10_000, 10_001),
+        (10_000, 10_001),
+        (9_999, 10_001),
+    ]
+
+
+@given(st.floats(-1, 1), st.floats(0, 10))
+def test_a_side_shows_less_the_more_it_would_add(held: float, calmness: float) -> None:
+    """A full quote where a fill reduces the inventory and the market is calm; nothing at the limit."""
+    share = size_share(held, calmness)
+    assert 0 <= share <= 1
+    assert share <= size_share(held - 0.1, calmness)
+    assert size_share(1.0, calmness) == 0
+    assert size_share(-abs(held), max(1.0, calmness)) == 1
 
 
 def test_a_believed_prediction_moves_both_quotes() -> None:
