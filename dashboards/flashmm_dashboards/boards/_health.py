@@ -70,15 +70,18 @@ def given_up() -> Panel:
     """What the Collector gave up on."""
     about = About(
         "Turned away by a store",
-        "Records a second that a store refused for good: a wrong token, or data too old for it. They are lost to it.",
-        panels.A_SECOND,
+        "Records of the last 5 minutes that a store refused for good: a wrong token, or data too old for it. They "
+        "are lost to it.",
+        panels.NUMBER,
         panels.ANY_IS_BAD,
     )
-    queries = [
-        Query(or_zero(f"sum(rate({foreign.COLLECTOR_FAILED}{each}[{WINDOW}]))"), each)
-        for each in foreign.COLLECTOR_RECORDS
-    ]
+    queries = [Query(or_zero(_lost(foreign.COLLECTOR_FAILED + each)), each) for each in foreign.COLLECTOR_RECORDS]
     return panels.curves(about, *queries)
+
+
+def _lost(counter: str) -> str:
+    """How many in 5 minutes. The Collector's counter appears with its first loss, which `increase` cannot see."""
+    return f"sum(({counter} unless {counter} offset 5m) or increase({counter}[5m]))"
 
 
 def received() -> Panel:

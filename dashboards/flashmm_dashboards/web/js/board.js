@@ -12,7 +12,9 @@ import { ownerOf, STREAMS } from "./state.js";
 import { OrderList, Tape, TAPE_ROWS } from "./tables.js";
 
 const RANGES = [["5 m", 300], ["15 m", 900], ["1 h", 3_600], ["6 h", 21_600], ["24 h", 86_400]];
-const CHART_EVERY_MS = 250;
+const MOVED_EVERY_MS = 250;
+const CHART_EVERY_MS = 1_000;
+const UNSEEN_EVERY_MS = 2_000;
 const STALE_MS = 15_000;
 const WINDOW_MIN_S = 60;
 const SETTLE_MS = 60;
@@ -29,8 +31,7 @@ export class Board {
     this.rangeS = 900;
     this.cursor = { pnl: null, spread: null, inventory: null, model: null };
     this.connected = false;
-    this.drawnMs = 0;
-    this.behind = false;
+    this.lookedMs = 0;
     this.loading = new Map();
     this.wanted = new Set();
     this.settling = 0;
@@ -39,6 +40,7 @@ export class Board {
     this.tape = new Tape(open);
     this.orders = new OrderList(open);
     this.charts = this.makeCharts();
+    this.pieces = this.makePieces();
     this.tables();
     this.ranges();
     for (const id of ["bot", "market", "currency"]) byId(id).addEventListener("change", () => this.choose());
@@ -59,7 +61,7 @@ export class Board {
     this.tape.clear();
     this.orders.clear();
     for (const stream of ["trades", "orders"]) this.state.fresh.add(stream);
-    this.drawnMs = 0;
+    this.again();
   }
 
   /** Ask for charts' history, once for all that is asked within a moment, as soon as it is known whose. */
@@ -95,7 +97,7 @@ export class Board {
     } catch (failure) {
       if (!signal.aborted) this.failed(stream, failure);
     }
-    this.drawnMs = 0;
+    this.again();
   }
 
   /** Without a connection it will be asked for again when that is back. */
@@ -117,19 +119,48 @@ export class Board {
   }
 
   draw() {
-    const fresh = this.state.fresh;
+    const now = Date.now();
+    const shown = !byId("board").hidden;
+    if (this.state.fresh.size || now - this.lookedMs >= MOVED_EVERY_MS) this.look(now);
+    if (shown && this.selection.bot) this.drawPiece(now);
+  }
+
+  look(now) {
+    const { fresh } = this.state;
+    this.lookedMs = now;
     this.watchStale();
-    const waitMs = this.behind || fresh.size ? CHART_EVERY_MS : 1_000;
-    if (fresh.size === 0 && Date.now() - this.drawnMs < waitMs) return;
-    this.behind = fresh.size > 0;
     this.select();
     if (this.selection.bot) this.drawFigures(fresh);
-    if (fresh.size) this.readouts();
+    for (const piece of this.pieces) piece.moved ||= piece.streams.some((stream) => fresh.has(stream));
     fresh.clear();
-    if (Date.now() - this.drawnMs >= CHART_EVERY_MS) {
-      this.behind = false;
-      this.drawCharts();
-    }
+  }
+
+  /** What takes long is drawn one piece a frame, so that figures and fingers never wait for all of it. */
+  drawPiece(now) {
+    const due = this.pieces.filter((piece) => now - piece.drawnMs >= everyMs(piece));
+    if (!due.length) return;
+    const piece = due.reduce((oldest, each) => (each.drawnMs < oldest.drawnMs ? each : oldest));
+    piece.drawnMs = now;
+    piece.moved = false;
+    piece.draw(now);
+  }
+
+  /** All of them, as soon as it is their turn. */
+  again() {
+    for (const piece of this.pieces) Object.assign(piece, { drawnMs: 0, moved: true });
+  }
+
+  /** streams: what moves it. chart: set where it also moves with the time. */
+  makePieces() {
+    const charts = CHARTED.map((name) => ({ streams: name === "spread" ? ["spread", "experiments"] : [name], chart: this.charts[name], draw: (now) => this.drawChart(name, now) }));
+    const item = (stream) => this.state.item(stream, this.selection);
+    const orders = () => [...this.state.orders.values()].filter((order) => this.shows(order));
+    const others = [
+      { streams: ["trades", "instruments"], draw: () => this.drawTape() },
+      { streams: ["latency"], draw: () => panels.drawLatency(item("latency")) },
+      { streams: ["orders", "instruments"], draw: () => this.orders.draw(orders(), item("instruments")) },
+    ];
+    return [...charts, ...others].map((piece) => ({ ...piece, drawnMs: 0, moved: true }));
   }
 
   drawFigures(fresh) {
@@ -142,10 +173,7 @@ export class Board {
     if (fresh.has("inventory") || fresh.has("instruments")) panels.drawInventory(item("inventory"), item("instruments"));
     if (fresh.has("activity")) panels.drawActivity(item("activity"));
     if (fresh.has("model")) panels.drawModel(item("model"));
-    if (fresh.has("latency")) panels.drawLatency(item("latency"));
     if (fresh.has("completeness")) drawCompleteness(item("completeness"));
-    if (fresh.has("trades") || fresh.has("instruments")) this.drawTape();
-    if (fresh.has("orders")) this.orders.draw([...this.state.orders.values()].filter((order) => this.shows(order)), item("instruments"));
   }
 
   drawTitle(item) {
@@ -210,7 +238,7 @@ export class Board {
     this.tape.clear();
     this.orders.clear();
     for (const stream of STREAMS) this.state.fresh.add(stream);
-    this.drawnMs = 0;
+    this.again();
   }
 
   watchStale() {
@@ -232,14 +260,15 @@ export class Board {
   setRange(seconds) {
     this.rangeS = seconds;
     for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(Number(button.dataset.seconds) === seconds));
-    this.drawnMs = 0;
+    this.again();
     this.load();
   }
 
   makeCharts() {
     const follow = (name) => (index) => {
+      if (this.cursor[name] === index) return;
       this.cursor[name] = index;
-      this.readouts();
+      this.readout(name);
     };
     const none = "No data in this time range yet.";
     return {
@@ -275,19 +304,14 @@ export class Board {
     numbers("model", [["Reported, %", percent], ["Hit rate, %", percent]], ...of("model"));
   }
 
-  drawCharts() {
-    this.drawnMs = Date.now();
-    const at = this.selection;
-    if (!at.bot) return;
-    const window = this.window(this.drawnMs / 1000);
-    for (const name of CHARTED) {
-      const { times, values } = this.state.seriesOf(name, at);
-      const columns = name === "spread" ? values.slice(0, 2) : values;
-      this.charts[name].draw([times, ...columns], window, this.words(name));
-      if (name === "spread") this.drawQuoting();
-      if (name === "spread") this.charts.tick.draw([times, values[2]], window, "Share of each second in which the spread was one tick");
-    }
-    this.readouts();
+  drawChart(name, now) {
+    const window = this.window(now / 1000);
+    const { times, values } = this.state.seriesOf(name, this.selection);
+    this.readout(name);
+    this.charts[name].draw([times, ...(name === "spread" ? values.slice(0, 2) : values)], window, this.words(name));
+    if (name !== "spread") return;
+    this.drawQuoting();
+    this.charts.tick.draw([times, values[2]], window, "Share of each second in which the spread was one tick");
   }
 
   drawQuoting() {
@@ -309,25 +333,34 @@ export class Board {
     return `${byId(`${name}-title`).textContent}, last ${minutes} minutes.${between} Now: ${byId(`${name}-readout`).textContent}`;
   }
 
-  readouts() {
-    const part = (text) => el("b", {}, text);
-    const key = (name) => el("span", { className: `key ${name}` });
-    this.readout("pnl", ([net]) => [part(format.money(net)), ` ${this.selection.currency}`]);
-    this.readout("spread", ([own, market, tick]) => [
-      key("own"), "ours ", part(own === null ? "not quoting" : format.bps(own)), key("market"), "market ", part(format.bps(market)), " · one tick wide ", part(format.percent(tick)), " %",
-    ]);
-    this.readout("inventory", ([position]) => [part(format.signedQuantity(position))]);
-    this.readout("model", ([accuracy, hits]) => [key("own"), "reported ", part(format.percent(accuracy)), key("market"), "hit rate ", part(format.percent(hits)), " %"]);
-  }
-
-  readout(name, write) {
+  readout(name) {
     const series = this.state.seriesOf(name, this.selection);
     const index = this.cursor[name] ?? series.length - 1;
     const box = byId(`${name}-readout`);
     if (index < 0 || index >= series.length) return box.replaceChildren();
     const when = this.cursor[name] === null ? [] : [` · ${format.clock(series.times[index] * 1000)}`];
-    return box.replaceChildren(...write(series.texts.map((column) => column[index])), ...when);
+    return box.replaceChildren(...WRITTEN[name](series.texts.map((column) => column[index]), this.selection), ...when);
   }
+}
+
+const part = (text) => el("b", {}, text);
+const key = (name) => el("span", { className: `key ${name}` });
+
+/** A chart's values at one moment, in words. */
+const WRITTEN = {
+  pnl: ([net], { currency }) => [part(format.money(net)), ` ${currency}`],
+  spread: ([own, market, tick]) => [
+    key("own"), "ours ", part(own === null ? "not quoting" : format.bps(own)), key("market"), "market ", part(format.bps(market)), " · one tick wide ", part(format.percent(tick)), " %",
+  ],
+  inventory: ([position]) => [part(format.signedQuantity(position))],
+  model: ([accuracy, hits]) => [key("own"), "reported ", part(format.percent(accuracy)), key("market"), "hit rate ", part(format.percent(hits)), " %"],
+};
+
+/** How often a piece is drawn: what moved soon, what only grows older slowly, what nobody sees seldom. */
+function everyMs({ chart, moved }) {
+  if (!chart) return moved ? MOVED_EVERY_MS : Infinity;
+  if (!chart.seen) return UNSEEN_EVERY_MS;
+  return moved ? MOVED_EVERY_MS : CHART_EVERY_MS;
 }
 
 function drawCompleteness(item) {

@@ -42,6 +42,8 @@ export class TimeChart {
     if (options.empty) box.append(this.nothing);
     box.setAttribute("role", "img");
     new ResizeObserver(() => this.resize()).observe(box);
+    this.seen = true;
+    new IntersectionObserver((entries) => (this.seen = entries.at(-1).isIntersecting), { rootMargin: "200px" }).observe(box);
   }
 
   /** data: uPlot's [times, ...columns]; window: seconds from and to; label: what the picture shows, in words. */
@@ -68,7 +70,9 @@ export class TimeChart {
     this.plot = null;
   }
 
+  /** Without the library, which loads beside the figures, the next drawing tries again. */
   build() {
+    if (!("uPlot" in globalThis)) return;
     const { clientWidth: width, clientHeight: height } = this.box;
     if (width > 0 && height > 0) this.plot = new uPlot(this.settings(width, height), this.data, this.box);
   }
