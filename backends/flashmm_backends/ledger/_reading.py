@@ -31,6 +31,7 @@ from flashmm_backends.ledger._waiting import Waiting, rows_after
 _T = TypeVar("_T")
 _ATTEMPTS = 50
 _PUBLISH_S = 1.0
+_INTERRUPT_S = 0.05
 _WAITING_ROWS_MAX = 20_000
 
 
@@ -146,14 +147,26 @@ class Reading:
     async def stream(self, make: Callable[[View], Iterator[bytes]]) -> AsyncGenerator[bytes]:
         """Pieces of a long answer, each made on one of the ledger's threads; files stay while it lasts.
 
-        Raises Unavailable, and before the first piece what `make` raises.
+        Raises Unavailable, and before the first piece what `make` raises. Cancelled, it interrupts the query, and
+        ends once the thread is done with it.
         """
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.threads, self._relieve)
+        await asyncio.get_running_loop().run_in_executor(self.threads, self._relieve)
         with self.database.connection.cursor() as cursor, self._view(cursor) as view:
             pieces = make(view)
             try:
-                while (piece := await loop.run_in_executor(self.threads, next, pieces, None)) is not None:
+                while (piece := await self._next(pieces, cursor)) is not None:
                     yield piece
-            except duckdb.Error as error:
+            except (duckdb.Error, OSError) as error:  # Arrow tells DuckDB's errors as OSError
                 raise unavailable(error) from error
+
+    async def _next(self, pieces: Iterator[bytes], cursor: Connection) -> bytes | None:
+        making = asyncio.get_running_loop().run_in_executor(self.threads, next, pieces, None)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # An interrupt before the statement begins is lost, so again and again.
+            while not making.done():
+                cursor.interrupt()
+                await asyncio.wait([making], timeout=_INTERRUPT_S)
+            making.exception()
+            raise

@@ -1,6 +1,7 @@
 """`/api/events/<kind>`: events of one kind, in pages as JSON or whole as an Arrow stream."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from flashmm_backends import ledger
-from flashmm_backends.ports import EventPosition, EventTable, NotFound, Page, Window
+from flashmm_backends.ports import EventPosition, EventTable, NotFound, Page, Unavailable, Window
 from flashmm_instrumentation.semconv import EVENT_KINDS
 from flashmm_orchestration.api._cursor import EventCursor, encoded, event_cursor, link
 from flashmm_orchestration.api._gate import Gate
@@ -24,6 +25,8 @@ from flashmm_orchestration.api.app import Clock
 
 _ROWS_AT_ONCE: Final = 100
 """Rows that are sooner encoded than handed to a thread."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,12 @@ class _Stream(StreamingResponse):
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the pieces."""
+        """Send the pieces. Where they end early the connection is cut, so that nobody takes a part for the whole."""
         async with self._held:
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, send)
+            except Unavailable as error:
+                _log.warning("%s ends early: %s", scope["path"], error)
 
 
 async def _all_pieces(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
