@@ -44,7 +44,7 @@ from flashmm_backends.ledger._traces import (
     read_orders,
     read_trace,
 )
-from flashmm_backends.ledger.streams import Anchors, Gap, StreamState, anchors_of
+from flashmm_backends.ledger.streams import Anchors, Gap, RunState, StreamState, anchors_of
 from flashmm_backends.ports import (
     Completeness,
     EventTable,
@@ -167,6 +167,10 @@ class Ledger:
         """What arrived of each stream of a kind, by run. Raises QueryRefused."""
         event_table_of(kind)
         return {run: StreamState(*state) for run, state in self._parts.streams.of(kind).items()}
+
+    def runs(self) -> Mapping[str, RunState]:
+        """How far each run's marks go, and whether it was closed."""
+        return self._parts.streams.runs.told()
 
     async def anchors(self, kind: str, gaps: Mapping[str, Sequence[Gap]]) -> Mapping[str, Anchors]:
         """What bounds gaps of a kind's streams in time, by run. Raises QueryRefused, Unavailable."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flashmm_backends.ledger._database import Connection, insert_rows
@@ -38,15 +38,26 @@ class Mark:
 
 
 @dataclass(slots=True)
-class _Run:
+class RunState:
+    """What the marks say of a run. last_ns: of its last mark, None without one; followed: by a later run."""
+
     last_ns: int | None = None
     closed: bool = False
     followed: bool = False
 
-    def ended_open(self, now_ns: int) -> bool:
+    def take(self, other: "RunState") -> None:
+        """Know what another knows of the same run."""
+        lasts = [each.last_ns for each in (self, other) if each.last_ns is not None]
+        self.last_ns = max(lasts, default=None)
+        self.closed |= other.closed
+        self.followed |= other.followed
+
+    def ended_open(self, window: Window, now_ns: int) -> bool:
+        """Whether it ended in the window without closing."""
         if self.closed or self.last_ns is None:
             return False
-        return self.followed or now_ns - self.last_ns > SILENCE_NS
+        ended = self.followed or now_ns - self.last_ns > SILENCE_NS
+        return ended and self.last_ns < window.end_ns and self.last_ns + TAIL_NS >= window.start_ns
 
 
 class Runs:
@@ -54,17 +65,20 @@ class Runs:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, RunState] = {}
         self._lock = threading.Lock()
 
     def note(self, mark: Mark) -> None:
         """Take a mark that is durable."""
         with self._lock:
-            run = self._runs.setdefault(mark.run, _Run())
-            run.last_ns = mark.time_ns if run.last_ns is None else max(mark.time_ns, run.last_ns)
-            run.closed |= mark.closes
+            self._runs.setdefault(mark.run, RunState()).take(RunState(mark.time_ns, mark.closes))
             if mark.previous_run:
-                self._runs.setdefault(mark.previous_run, _Run()).followed = True
+                self._runs.setdefault(mark.previous_run, RunState()).followed = True
+
+    def told(self) -> Mapping[str, RunState]:
+        """What is known of each run."""
+        with self._lock:
+            return {run: replace(each) for run, each in self._runs.items()}
 
     def unclosed(self, window: Window) -> int:
         """How many runs ended in the window without closing, as far as is known now.
@@ -74,8 +88,7 @@ class Runs:
         """
         now_ns = self._clock()
         with self._lock:
-            lasts = [run.last_ns for run in self._runs.values() if run.last_ns is not None and run.ended_open(now_ns)]
-        return sum(last_ns < window.end_ns and last_ns + TAIL_NS >= window.start_ns for last_ns in lasts)
+            return sum(run.ended_open(window, now_ns) for run in self._runs.values())
 
     def record(self, connection: Connection) -> None:
         """Write everything down."""
@@ -89,7 +102,7 @@ class Runs:
         """Read what was written down."""
         with self._lock:
             for run, last_ns, closed, followed in connection.execute(queries("store")["stream_runs"]).fetchall():
-                self._runs[run] = _Run(last_ns, closed, followed)
+                self._runs[run] = RunState(last_ns, closed, followed)
 
 
 def mark_of_run(fields: Mapping[str, object]) -> Mark:

@@ -10,10 +10,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flashmm_backends.ledger._completeness import Anchors, Gap, anchors_of, missing_in
+from flashmm_backends.ledger._runs import RunState
 from flashmm_backends.ledger._streams import Intervals
 from flashmm_backends.ports import Window
 
-__all__ = ["Anchors", "Gap", "StreamState", "anchors_of", "gaps_of", "joined", "missing", "overlap"]
+__all__ = [
+    "Anchors",
+    "Gap",
+    "RunState",
+    "StreamState",
+    "anchors_of",
+    "gaps_of",
+    "joined",
+    "missing",
+    "overlap",
+    "unclosed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +81,11 @@ def joined(parts: Iterable[Anchors]) -> Anchors:
 def missing(window: Window, gaps: Mapping[str, Sequence[Gap]], anchors: Mapping[str, Anchors]) -> int:
     """How many of the missing numbers may have been given out in the window."""
     return sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
+
+
+def unclosed(window: Window, parts: Iterable[Mapping[str, RunState]], now_ns: int) -> int:
+    """How many runs, by what all ledgers together know, ended in the window without closing."""
+    runs: dict[str, RunState] = {}
+    for run, state in (each for part in parts for each in part.items()):
+        runs.setdefault(run, RunState()).take(state)
+    return sum(state.ended_open(window, now_ns) for state in runs.values())

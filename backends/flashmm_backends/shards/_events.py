@@ -4,7 +4,8 @@ A ledger that does not answer makes the whole answer unavailable: a part of the 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 
@@ -16,10 +17,14 @@ from flashmm_backends.shards._merge import merged
 
 
 class ShardedEvents:
-    """An `EventReader` over ledgers partitioned by bot. One client a ledger; the caller closes them. At least one."""
+    """An `EventReader` over ledgers partitioned by bot. One client a ledger; the caller closes them. At least one.
 
-    def __init__(self, clients: Sequence[httpx.AsyncClient]) -> None:
+    clock: UTC nanoseconds.
+    """
+
+    def __init__(self, clients: Sequence[httpx.AsyncClient], clock: Callable[[], int] = time.time_ns) -> None:
         self._clients = tuple(clients)
+        self._clock = clock
         self._ledgers = [RemoteEvents(client) for client in clients]
 
     async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable:
@@ -37,15 +42,17 @@ class ShardedEvents:
         return await self._whole(kind, window, [table.completeness for table in tables])
 
     async def _whole(self, kind: str, window: Window, told: Sequence[Completeness]) -> Completeness:
-        received, unclosed = sum(each.received for each in told), sum(each.unclosed_runs for each in told)
-        parts = await asyncio.gather(*(_streams.states(client, kind) for client in self._clients))
+        received = sum(each.received for each in told)
+        known = await asyncio.gather(*(_streams.states(client, kind) for client in self._clients))
+        parts = [each.streams for each in known]
+        unclosed = streams.unclosed(window, [each.runs for each in known], self._clock())
         if streams.overlap(parts):
             received = await self._distinct(kind, window)
         gaps = streams.gaps_of(parts)
         if not gaps:
             return Completeness(received, received, unclosed)
-        known = await asyncio.gather(*(_streams.anchors(client, kind, gaps) for client in self._clients))
-        anchors = {run: streams.joined(each[run] for each in known) for run in gaps}
+        bounds = await asyncio.gather(*(_streams.anchors(client, kind, gaps) for client in self._clients))
+        anchors = {run: streams.joined(each[run] for each in bounds) for run in gaps}
         return Completeness(received, received + streams.missing(window, gaps, anchors), unclosed)
 
     async def _distinct(self, kind: str, window: Window) -> int:

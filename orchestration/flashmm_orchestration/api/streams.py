@@ -1,5 +1,6 @@
 """`/api/streams/<kind>`: what this ledger has of each stream, for readers over several ledgers."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Body
@@ -22,13 +23,13 @@ def streams_router(store: ledger.Ledger, gate: Gate) -> APIRouter:
 
     @router.get("/{kind}")
     async def states(kind: str) -> Response:
-        """Sequence numbers received and the highest mark of each stream of a kind, by run."""
+        """Sequence numbers received and the highest mark of each stream of a kind, and how runs ended, by run."""
         found = store.streams(_known(kind))
         told: Json = {
             run: {"received": [list(each) for each in state.received], "high_water": state.high_water}
             for run, state in found.items()
         }
-        return json({"streams": told})
+        return json({"streams": told, "runs": {run: asdict(state) for run, state in store.runs().items()}})
 
     @router.post("/{kind}")
     async def anchors(kind: str, gaps: _Gaps) -> Response:
