@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -105,6 +106,8 @@ def _once_ready(product: Embedded, announce: Announce) -> Callable[[Health], Non
         nonlocal announced
         if health.ready and not announced:
             announced = True
+            gc.collect()
+            gc.freeze()  # what starting has made stays: a collection that looks at it all stops the loop for 0.1 s
             announce(product.addresses())
 
     return changed
