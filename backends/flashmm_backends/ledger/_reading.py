@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -164,9 +164,10 @@ class Reading:
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
-            # An interrupt before the statement begins is lost, so again and again.
+            # An interrupt before the statement begins is lost, so again and again; so may be the cancellation.
             while not making.done():
                 cursor.interrupt()
-                await asyncio.wait([making], timeout=_INTERRUPT_S)
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([making], timeout=_INTERRUPT_S)
             making.exception()
             raise

@@ -20,6 +20,7 @@ from flashmm_backends.promql._limits import Limits
 from flashmm_backends.promql._parameters import MAX_MS, MIN_MS, Parameters, duration_ns, refused, time_ms
 from flashmm_backends.promql._parse import parse, parse_selector
 from flashmm_backends.promql._regex import compile_anchored
+from flashmm_backends.promql._scan import refuse_costly_patterns
 from flashmm_backends.promql.source import ExemplarSeries, ExemplarSource, Matcher, MatchOp, Metadata, SampleSource
 
 _STATUS: Final = {
@@ -182,7 +183,10 @@ class PrometheusApi:
     async def _matching(self, parameters: Parameters) -> list[Labels]:
         """Every series that any `match[]` selects, sorted; all where there is none."""
         start_ms, end_ms = _span(parameters)
-        selectors = [_selector(text, self._limits) for text in parameters.all("match[]")] or [()]
+        texts = parameters.all("match[]")
+        with _match_errors():
+            refuse_costly_patterns(" ".join(texts))
+        selectors = [_selector(text, self._limits) for text in texts] or [()]
 
         def read() -> list[Labels]:
             return sorted({labels for s in selectors for labels in self._source.series(s, start_ms, end_ms)})

@@ -29,7 +29,7 @@ class BadPattern(ValueError):
     """RE2 does not accept the pattern."""
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def compile_anchored(pattern: str) -> Pattern:
     """Compile with RE2; the dot matches a newline, as in Prometheus. Raises BadPattern."""
     options = re2.Options()

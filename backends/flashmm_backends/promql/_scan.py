@@ -1,6 +1,8 @@
 """What a query costs to parse, measured on its text: the parser is recursive and would end the process."""
 
 import re
+from math import prod
+from typing import Final
 
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql._limits import Limits
@@ -12,6 +14,11 @@ _DURATION_OUT_OF_RANGE = re.compile(
 )
 _NEGATIVE_AT = re.compile(r"@\s*-\s*[\w.]")
 _BYTE_ESCAPE = re.compile(r"""\\(?:\\|x[89a-fA-F]|[23][0-7]{2})""")
+_COUNTED = re.compile(r"\{(\d{0,4})(?:,(\d{0,4}))?\}")
+_LARGE_CLASS = re.compile(r"\\+[pPwW]")
+_SMALL_CLASS = re.compile(r"\\+[dDsS]")
+_PATTERN_COST_MAX: Final = 8_000
+"""In units of 5 µs, what the parser library takes for one repetition of a dot: 40 ms, which nothing interrupts."""
 _TRIM = re.compile(r"</|>/")
 
 
@@ -26,7 +33,17 @@ def refuse_costly(text: str, limits: Limits) -> None:
         raise parse_error(f"query is nested deeper than {limits.nesting} levels")
     if sum(1 for _ in _OPERATOR.finditer(bare)) > limits.operators:
         raise parse_error(f"query has more than {limits.operators} operators")
+    refuse_costly_patterns(text)
     _refuse_unsupported(bare)
+
+
+def refuse_costly_patterns(text: str) -> None:
+    """Raise QueryRefused where compiling the regular expressions among the strings would hold everything up."""
+    cost = sum(_pattern_cost(match[1]) for match in _QUOTED.finditer(text) if match[1])
+    if cost > _PATTERN_COST_MAX:
+        raise parse_error(
+            "regular expressions repeat too much: use smaller counts and fewer classes such as \\w or \\p"
+        )
 
 
 def parse_error(message: str) -> QueryRefused:
@@ -57,6 +74,13 @@ def _depth(bare: str) -> int:
         elif character in ")]}":
             depth -= 1
     return deepest
+
+
+def _pattern_cost(quoted: str) -> int:
+    """A class of many thousand characters weighs 160 dots; counts multiply, as if each held all of the others."""
+    counts = [max(int(low or 1), int(high or 1)) for low, high in _COUNTED.findall(quoted)]
+    classes = 160 * len(_LARGE_CLASS.findall(quoted)) + 8 * len(_SMALL_CLASS.findall(quoted))
+    return (classes + bool(counts)) * prod(max(count, 1) for count in counts)
 
 
 def _has_byte_escape(quoted: str) -> bool:

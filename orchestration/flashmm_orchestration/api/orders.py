@@ -48,7 +48,7 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
             found = await _orders(traces, asked)
             return await asyncio.to_thread(_page, found, asked)
 
-    @router.get("/{order_id}")
+    @router.get("/{order_id:path}")
     async def one_order(order_id: str) -> Response:
         """One order: its placement's spans, later spans, and events, in order of time."""
         async with gate.passed():

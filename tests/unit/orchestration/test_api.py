@@ -112,6 +112,7 @@ async def test_one_order_comes_whole() -> None:
     ("path", "status", "words"),
     [
         ("/api/orders/nope", 404, "order 'nope' is not in the store"),
+        ("/api/orders/a%2Fb", 404, "order 'a/b' is not in the store"),
         ("/api/traces/xyz", 404, "trace xyz is not in the store"),
         ("/api/orders/gone", 503, "it restarts"),
         ("/api/orders?start=yesterday", 400, "start='yesterday'"),

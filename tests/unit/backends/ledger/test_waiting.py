@@ -1,6 +1,7 @@
 """Rows that are acknowledged and in no table yet are read with all others: at once, and once."""
 
 import asyncio
+import gc
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from tests.unit.backends.ledger.batches import event, events, span, spans, trans
 from tests.unit.backends.ledger.conftest import START_NS, Opener
 
 from flashmm_backends.batch import Batch, LogRecord
-from flashmm_backends.ledger import LedgerSettings
+from flashmm_backends.ledger import LedgerSettings, Request
 from flashmm_backends.ledger._events import read_events
 from flashmm_backends.ledger._ledger import Ledger
 from flashmm_backends.ledger._waiting import WaitingRows, rows_after, rows_by_table
@@ -123,3 +124,23 @@ def test_waiting_rows_are_a_list_that_loses_its_head(
         assert found == [[n, i] for n, record in left if n > applied for i in range(record.get(table, 0))]
         whole = [[n, i] for n, record in left for i in range(record.get(table, 0))]
         assert rows_by_table(waiting.entries).get(table, []) == whole
+
+
+async def test_a_stream_cancelled_again_and_again_ends_when_its_thread_has(open_ledger: Opener) -> None:
+    """As a server does whose client has gone: no cursor is closed under its thread, no error is left lying about."""
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with open_ledger(LAZY) as ledger:
+        for first in range(1, 8_000, 1_000):
+            await ledger.append(events(*(transfer(seq, START_NS + seq) for seq in range(first, first + 1_000))))
+        for turns in range(12):
+            reading = asyncio.create_task(anext(ledger.events_stream(Request(KIND, EVER))))
+            for _ in range(turns * 20):
+                await asyncio.sleep(0)
+            while not reading.done():
+                reading.cancel()
+                await asyncio.sleep(0)
+            del reading
+        gc.collect()
+        assert len(await ledger.events(KIND, EVER)) == 8_000
+    assert problems == []

@@ -109,12 +109,22 @@ def test_patterns_are_those_of_re2(pattern: str) -> None:
         ("-" * 500 + "x", "more than 200 operators"),
         ("x" + " and x" * 300, "more than 200 operators"),
         ("sum(" * 65 + "x" + ")" * 65, "nested deeper"),
+        (r'x{a=~"\\pL{100}"}', "repeat too much"),
+        (r"x{a=~`((\w{9}){9}){9}`}", "repeat too much"),
+        ("{" + ",".join([r'a=~"\\pL{12}"'] * 5) + "}", "repeat too much"),
+        ("{" + ",".join(['a=~".{1000}"'] * 9) + "}", "repeat too much"),
     ],
 )
 def test_costly_queries_are_refused_before_parsing(text: str, message: str) -> None:
     """The parser never sees a query that could exhaust its stack."""
     with pytest.raises(QueryRefused, match=message):
         parse(text, Limits())
+
+
+@pytest.mark.parametrize("pattern", [r"\\w+-\\w+_\\d{1,9}", "[a-z]{2,63}", "(a|b){3}x{100}", r"\\p{Lu}\\w*" * 8])
+def test_patterns_that_people_write_are_taken(pattern: str) -> None:
+    """The limit on regular expressions is far from what a board asks."""
+    assert parse(f'x{{a=~"{pattern}"}}', Limits())
 
 
 def test_strings_and_comments_do_not_count_as_operators() -> None:
