@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 BIN = Path(sys.executable).parent
 
@@ -25,7 +26,9 @@ class Product:
 
 
 @contextmanager
-def running_product(data_dir: Path, *flags: str, **environment: str) -> Generator[Product]:
+def running_product(
+    data_dir: Path, *flags: str, stderr: IO[str] | None = None, **environment: str
+) -> Generator[Product]:
     """Start it, wait until it says that it serves, end it as a user would (SIGTERM), kill it if it must."""
     free = {
         "FLASHMM_HTTP__PORT": "0",
@@ -37,6 +40,7 @@ def running_product(data_dir: Path, *flags: str, **environment: str) -> Generato
         [BIN / "flashmm", "up", "--json", *flags],
         env={**os.environ, **free, **environment},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )

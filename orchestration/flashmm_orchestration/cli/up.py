@@ -66,6 +66,7 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
     assert task
     with _signals_cancel(task), contextlib.suppress(asyncio.CancelledError):
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(gc.unfreeze)  # what is frozen at the end is never let go, and DuckDB's bindings say so
             command = await stack.enter_async_context(_demo_command(settings, demo)) if demo else None
             from flashmm_orchestration.embedded import embedded  # heavy: the demo's process imports meanwhile
             from flashmm_orchestration.supervisor import Supervisor
@@ -116,8 +117,13 @@ def _once_ready(product: Embedded, announce: Announce) -> Callable[[Health], Non
 @contextlib.contextmanager
 def _signals_cancel(task: asyncio.Task[object]) -> Generator[None]:
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if not task.cancelling():  # a second one would cut short what the first one began
+            task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, end)
     try:
         yield
     finally:
