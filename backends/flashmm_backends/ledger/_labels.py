@@ -4,14 +4,14 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import re2
 
 from flashmm_backends.batch import Labels, SeriesMeta
 from flashmm_backends.ports import QueryRefused
+from flashmm_backends.promql._regex import BadPattern, Pattern, compile_anchored
 from flashmm_backends.promql.source import Matcher, MatchOp, Metadata
 
 Ids = npt.NDArray[np.uint32]
@@ -181,42 +181,63 @@ class SeriesIndex:
             return sorted(self._families.values(), key=lambda each: each.name)
 
     def match(self, matchers: Sequence[Matcher]) -> Ids:
-        """Numbers of the series that match all, increasing. Raises QueryRefused for a regex that RE2 refuses."""
+        """Numbers of the series that match all, increasing. Raises QueryRefused for a regex that RE2 refuses.
+
+        Values are compared without the lock, so that a long search holds up nobody who adds.
+        """
         key = tuple(matchers)
         with self._lock:
+            version = self._version
             cached = self._cache.get(key)
-            if cached and cached[0] == self._version:
+            if cached and cached[0] == version:
                 return cached[1]
-            ids = self._match(key)
+            values = {each.name: list(self._postings.get(each.name, ())) for each in key if not _is_plain(each)}
+        choices = [_choice(each, values.get(each.name, ())) for each in key]
+        with self._lock:
+            ids = self._chosen(choices)
             if len(self._cache) >= _CACHED_MAX:
                 self._cache.clear()
-            self._cache[key] = self._version, ids
+            self._cache[key] = version, ids
             return ids
 
-    def _match(self, matchers: tuple[Matcher, ...]) -> Ids:
+    def _chosen(self, choices: "Sequence[_Choice]") -> Ids:
         ids: Ids | None = None
-        for matcher in matchers:
-            accepts = _predicate(matcher)
-            by_value = self._postings.get(matcher.name, {})
-            if accepts(""):
-                refused = self._union(by_value, lambda value, accepts=accepts: not accepts(value))
-                ids = np.setdiff1d(self._all() if ids is None else ids, refused, assume_unique=True)
+        for choice in choices:
+            found = self._union(choice)
+            if choice.refused:
+                ids = np.setdiff1d(self._all() if ids is None else ids, found, assume_unique=True)
             else:
-                found = self._equal(by_value, matcher) if matcher.op is MatchOp.EQ else self._union(by_value, accepts)
                 ids = found if ids is None else np.intersect1d(ids, found, assume_unique=True)
         return self._all() if ids is None else ids
 
     def _all(self) -> Ids:
         return np.array([number for number, each in enumerate(self._series) if each is not None], np.uint32)
 
-    @staticmethod
-    def _equal(by_value: dict[str, "array[int]"], matcher: Matcher) -> Ids:
-        return np.array(by_value.get(matcher.value, ()), np.uint32)
-
-    @staticmethod
-    def _union(by_value: dict[str, "array[int]"], accepts: Callable[[str], bool]) -> Ids:
-        found = [np.array(postings, np.uint32) for value, postings in by_value.items() if accepts(value)]
+    def _union(self, choice: "_Choice") -> Ids:
+        by_value = self._postings.get(choice.name, {})
+        found = [np.array(by_value[value], np.uint32) for value in choice.values if value in by_value]
         return np.sort(np.concatenate(found)) if found else np.empty(0, np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Values of a label that a matcher selects; refused: those that it refuses, where it selects the absent one."""
+
+    name: str
+    values: Sequence[str]
+    refused: bool
+
+
+def _is_plain(matcher: Matcher) -> bool:
+    return matcher.op is MatchOp.EQ and bool(matcher.value)
+
+
+def _choice(matcher: Matcher, values: Sequence[str]) -> _Choice:
+    if _is_plain(matcher):
+        return _Choice(matcher.name, [matcher.value], refused=False)
+    accepts = _predicate(matcher)
+    refused = accepts("")
+    return _Choice(matcher.name, [value for value in values if accepts(value) is not refused], refused)
 
 
 def _predicate(matcher: Matcher) -> Callable[[str], bool]:
@@ -234,18 +255,10 @@ def _predicate(matcher: Matcher) -> Callable[[str], bool]:
             return lambda text: pattern.fullmatch(text) is None
 
 
-class _Pattern(Protocol):
-    def fullmatch(self, text: str) -> object | None: ...
-
-
-def _compiled(pattern: str) -> _Pattern:
-    options = re2.Options()
-    options.log_errors = False
-    # As Prometheus compiles them: a dot matches a line break.
-    options.dot_nl = True
+def _compiled(pattern: str) -> Pattern:
     try:
-        return cast("_Pattern", re2.compile(pattern, options))  # pyright: ignore[reportUnknownMemberType] - no types
-    except re2.error as error:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - no types
+        return compile_anchored(pattern)
+    except BadPattern as error:
         raise QueryRefused("bad_data", f"regular expression {pattern!r}: {error}") from None
 
 

@@ -144,7 +144,7 @@ class PrometheusApi:
 
     async def _query_exemplars(self, parameters: Parameters) -> bytes:
         start_ms, end_ms = _span(parameters)
-        expr = parse(parameters.text("query"), self._limits)
+        expr = await asyncio.to_thread(parse, parameters.text("query"), self._limits)
         found = await self._read_exemplars(list(_selectors(expr)), start_ms, end_ms)
         told = ((series.labels, series.exemplars) for series in found)
         return await asyncio.to_thread(lambda: encode.success(encode.exemplars(told)))
@@ -186,9 +186,9 @@ class PrometheusApi:
         texts = parameters.all("match[]")
         with _match_errors():
             refuse_costly_patterns(" ".join(texts))
-        selectors = [_selector(text, self._limits) for text in texts] or [()]
 
         def read() -> list[Labels]:
+            selectors = [_selector(text, self._limits) for text in texts] or [()]
             return sorted({labels for s in selectors for labels in self._source.series(s, start_ms, end_ms)})
 
         return await asyncio.to_thread(read)

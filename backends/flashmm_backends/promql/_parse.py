@@ -27,8 +27,9 @@ from flashmm_backends.promql._ast import (
 )
 from flashmm_backends.promql._labels import NAME
 from flashmm_backends.promql._limits import Limits
-from flashmm_backends.promql._regex import BadPattern, compile_anchored
+from flashmm_backends.promql._regex import BadPattern
 from flashmm_backends.promql._scan import parse_error, refuse_costly
+from flashmm_backends.promql._strings import pattern_of, readable, told
 from flashmm_backends.promql.source import Matcher, MatchOp
 
 _EXPERIMENTAL_FUNCTIONS = frozenset(
@@ -64,7 +65,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 def parse(text: str, limits: Limits) -> Expr:
     """The syntax tree of a query, kept for its return. Raises QueryRefused (bad_data) as Prometheus would."""
     refuse_costly(text, limits)
-    return _contained(lambda: _expression(parser.parse(text)))
+    return _contained(lambda: _expression(parser.parse(readable(text))))
 
 
 def parse_selector(text: str, limits: Limits) -> tuple[Matcher, ...]:
@@ -79,12 +80,14 @@ def _contained(convert: Callable[[], Expr]) -> Expr:
     """The boundary around the parser library, whose panics are no Exception."""
     try:
         return convert()
+    except BadPattern as error:
+        raise parse_error(f"error parsing regexp: {error}") from error
     except (ValueError, OverflowError) as error:
-        raise parse_error(_in_prometheus_words(str(error))) from error
+        raise parse_error(_in_prometheus_words(told(str(error)))) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise parse_error(f"the parser cannot read this query: {error}") from None
+        raise parse_error(f"the parser cannot read this query: {told(str(error))}") from None
 
 
 def _in_prometheus_words(message: str) -> str:
@@ -121,12 +124,8 @@ def _selector(node: parser.VectorSelector) -> Selector:
 
 def _matcher(node: parser.Matcher) -> Matcher:
     operator = next(ours for theirs, ours in _MATCH_OPS if theirs == node.op)
-    if operator in (MatchOp.RE, MatchOp.NRE):
-        try:
-            compile_anchored(node.value)
-        except BadPattern as error:
-            raise parse_error(f"error parsing regexp: {error}") from error
-    return Matcher(node.name, operator, node.value)
+    by_pattern = operator in (MatchOp.RE, MatchOp.NRE)
+    return Matcher(node.name, operator, pattern_of(node.value) if by_pattern else node.value)
 
 
 def _range_selector(node: parser.MatrixSelector) -> Expr:

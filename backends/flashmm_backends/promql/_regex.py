@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol, cast
+from threading import Lock
+from typing import Final, Protocol, cast
 
 import re2
 
 _compile = cast("Callable[[str, object], object]", re2.compile)  # pyright: ignore[reportUnknownMemberType] untyped
 _Error = cast("type[Exception]", re2.error)  # pyright: ignore[reportUnknownMemberType] untyped
+
+
+_MEMORY_BYTES: Final = 1 << 20
+"""Bounds a pattern to 16,384 instructions, which take some 20 ms to make."""
+_ONE_AT_A_TIME: Final = Lock()
+"""Compiling lets no other thread run; so at most one other is between the event loop and its turn."""
 
 
 class Match(Protocol):
@@ -35,9 +42,10 @@ def compile_anchored(pattern: str) -> Pattern:
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
-    options.max_mem = 8 << 20
+    options.max_mem = _MEMORY_BYTES
     try:
-        return cast("Pattern", _compile(pattern, options))
+        with _ONE_AT_A_TIME:
+            return cast("Pattern", _compile(pattern, options))
     except _Error as error:
         raise BadPattern(_reason(error)) from error
 

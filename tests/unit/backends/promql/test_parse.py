@@ -1,5 +1,8 @@
 """Reading queries: what is refused, in which words, and that nothing else ends the process."""
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,10 +112,12 @@ def test_patterns_are_those_of_re2(pattern: str) -> None:
         ("-" * 500 + "x", "more than 200 operators"),
         ("x" + " and x" * 300, "more than 200 operators"),
         ("sum(" * 65 + "x" + ")" * 65, "nested deeper"),
-        (r'x{a=~"\\pL{100}"}', "repeat too much"),
-        (r"x{a=~`((\w{9}){9}){9}`}", "repeat too much"),
-        ("{" + ",".join([r'a=~"\\pL{12}"'] * 5) + "}", "repeat too much"),
-        ("{" + ",".join(['a=~".{1000}"'] * 9) + "}", "repeat too much"),
+        (r'x{a=~"\\pL{100}"}', "pattern too large"),
+        ("{" + ",".join([r'a=~"\\pL\\pN"'] * 17) + "}", "more than 32 classes"),
+        (r"x{a=~`((\w{15}){15}){15}`}", "repeat more than 2500"),
+        ("x{a=~`" + "a{0,1000}" * 3 + "`}", "repeat more than 2500"),
+        ("x{a=~`" + "(a{1000}){0}" * 3 + "`}", "repeat more than 2500"),
+        ("{" + ",".join(['a=~".{1000}"'] * 3) + "}", "repeat more than 2500"),
     ],
 )
 def test_costly_queries_are_refused_before_parsing(text: str, message: str) -> None:
@@ -121,10 +126,68 @@ def test_costly_queries_are_refused_before_parsing(text: str, message: str) -> N
         parse(text, Limits())
 
 
-@pytest.mark.parametrize("pattern", [r"\\w+-\\w+_\\d{1,9}", "[a-z]{2,63}", "(a|b){3}x{100}", r"\\p{Lu}\\w*" * 8])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\w+-\w+_\d{1,9}",
+        "[a-z]{2,63}(\\.[a-z]{2,63}){1,9}",
+        "(a|b){3}x{100}",
+        r"\p{Lu}\w*" * 8,
+        "(?i)" + "|".join(f"bot-{n}" for n in range(400)),
+        "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}",
+    ],
+)
 def test_patterns_that_people_write_are_taken(pattern: str) -> None:
-    """The limit on regular expressions is far from what a board asks."""
-    assert parse(f'x{{a=~"{pattern}"}}', Limits())
+    """The limits on regular expressions are far from what a board asks."""
+    assert parse(f"x{{a=~`{pattern}`}}", Limits())
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?i)" + "[A-\U0010ffff]" * 350, "." * 3_900, ".{1000}" * 2, "a{0,1000}" * 2, r"\PL" * 32, r"(\pL{0,5}){6}"],
+)
+def test_no_pattern_holds_everything_up(pattern: str) -> None:
+    """The parser library takes 2 s for the first, without letting another thread run."""
+    begun = time.thread_time()
+    try:
+        parse(f"x{{a=~`{pattern}`}}", Limits())
+    except QueryRefused as refused:
+        assert "pattern too large" in refused.message
+    assert time.thread_time() - begun < 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "matcher"),
+    [
+        (r"x{a=~`\d+\.`}", Matcher("a", MatchOp.RE, r"\d+\.")),
+        (r'x{a!~"\\d+\n\u00e9"}', Matcher("a", MatchOp.NRE, "\\d+\né")),
+        ("x{a=~ # which\n 'b\"'}", Matcher("a", MatchOp.RE, 'b"')),
+        ('x{a=~""}', Matcher("a", MatchOp.RE, "")),
+        (r"x{a=`\d'\"`}", Matcher("a", MatchOp.EQ, r"\d'\"")),
+        ("x{a=`\n`}", Matcher("a", MatchOp.EQ, "\n")),
+        ('x{a="=~`b`"}', Matcher("a", MatchOp.EQ, "=~`b`")),
+        ('{"x", "a.b"=~"c"}', Matcher("a.b", MatchOp.RE, "c")),
+    ],
+)
+def test_strings_mean_what_they_say(text: str, matcher: Matcher) -> None:
+    """Raw strings hold backslashes, quoted ones escapes, whether or not they are patterns."""
+    tree = parse(text, Limits())
+    assert isinstance(tree, Selector)
+    assert matcher in tree.matchers
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('x{__name__=~"a|b"}', 'metric name must not be set twice: "x" or "a|b"'),
+        ('{a=~".*"}', "vector selector must contain at least one non-empty matcher"),
+        ('{a!~".+"}', "vector selector must contain at least one non-empty matcher"),
+    ],
+)
+def test_patterns_are_told_as_written(text: str, message: str) -> None:
+    """Errors of the parser library name the pattern, which it has not seen."""
+    with pytest.raises(QueryRefused, match=f"{re.escape(message)}$"):
+        parse(text, Limits())
 
 
 def test_strings_and_comments_do_not_count_as_operators() -> None:
