@@ -56,7 +56,9 @@ def _serving(process: subprocess.Popen[str], data_dir: Path) -> Product:
     if not line:
         raise RuntimeError(f"flashmm up ended with {process.wait()} before it served")
     addresses = json.loads(line)
-    return Product(process, addresses["http"], addresses["otlp_grpc"], addresses["otlp_http"], data_dir)
+    return Product(
+        process, addresses["http"], addresses.get("otlp_grpc", ""), addresses.get("otlp_http", ""), data_dir
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:

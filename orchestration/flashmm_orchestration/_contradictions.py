@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from flashmm_receiver import NotConfigured
 from flashmm_receiver.hosts import is_loopback
@@ -29,6 +30,7 @@ _NOT_ABOVE: Final = (
 _SENT_AS_HEADERS: Final = (
     "http.token",
     "receiver.token",
+    "ledgers.token",
     "metrics.token",
     "metrics.tenant",
     "traces.token",
@@ -42,6 +44,7 @@ def contradictions(settings: Settings) -> Iterator[str]:
     yield from _receiver(settings)
     yield from _ports(settings)
     yield from _stores(settings)
+    yield from _ledgers(settings)
     yield from _headers(settings)
 
 
@@ -86,6 +89,28 @@ def _stores(settings: Settings) -> Iterator[str]:
         if settings.value(f"{section}.kind") == product and not settings.value(f"{section}.url"):
             told = settings.told(f"{section}.kind")
             yield f"{settings.told(f'{section}.url')}: {told} needs its address, such as http://127.0.0.1:9090"
+
+
+def _ledgers(settings: Settings) -> Iterator[str]:
+    urls = settings.ledgers.urls
+    told = settings.told("ledgers.urls")
+    if any(not _is_address(url) for url in urls):
+        yield f"{told}: give addresses such as http://flashmm-0:8080"
+    elif len(set(urls)) < len(urls):
+        yield f"{told}: one of them is there twice"
+    elif urls and settings.metrics.kind == "embedded":
+        yield (
+            f"{settings.told('metrics.kind')}: {told} leaves this process without a store of metrics: set "
+            "metrics.kind = prometheus and metrics.url; a single ledger's own address will do for that"
+        )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _headers(settings: Settings) -> Iterator[str]:

@@ -12,8 +12,11 @@ _FILES: Final = ("tls_certificate", "tls_key", "tls_client_ca")
 
 
 def check_ground(settings: Settings) -> None:
-    """Make the data folder where there is none. Raises BadSettings for what cannot be read or written."""
-    problems = [*_data_dir(settings), *_unreadable(settings)]
+    """Make the data folder where there is none and one is needed.
+
+    Raises BadSettings for what cannot be read or written.
+    """
+    problems = [*(() if settings.ledgers.urls else _data_dir(settings)), *_unreadable(settings)]
     if problems:
         raise BadSettings(problems)
 
@@ -37,6 +40,8 @@ def _unreadable(settings: Settings) -> Iterator[str]:
     for section, told in (("metrics", settings.metrics), ("traces", settings.traces)):
         if told.kind != "embedded" and told.ca_file:
             files.append((f"{section}.ca_file", Path(told.ca_file)))
+    if settings.ledgers.ca_file:
+        files.append(("ledgers.ca_file", Path(settings.ledgers.ca_file)))
     for name, path in files:
         if path is not None and (problem := _problem(path)):
             yield f"{settings.told(name)}: {problem}; name a readable PEM file"

@@ -8,16 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
 
 from flashmm_backends.ledger import Ledger
 from flashmm_backends.ports import Window
-from flashmm_dashboards import LivePage
 from flashmm_instrumentation.semconv import events
-from flashmm_orchestration.access import App
-from flashmm_orchestration.api import Parts, build_app
-from flashmm_orchestration.api._gate import Gate, GateLimits
-from flashmm_orchestration.api._rows import PageSize
+from flashmm_orchestration._web import http_service, limits, new_registry
 from flashmm_orchestration.api._wire import Json
 from flashmm_orchestration.api.events import events_router
 from flashmm_orchestration.api.orders import orders_router
@@ -26,14 +23,13 @@ from flashmm_orchestration.api.prometheus import prometheus_router
 from flashmm_orchestration.api.streams import streams_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.api.traces import traces_router
-from flashmm_orchestration.guarded import Guard
 from flashmm_orchestration.health import Health
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.stores import Stores, chosen_stores
 from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
-from flashmm_streaming import Hub, LiveTap, OriginPolicy, StreamEndpoint
+from flashmm_streaming import Hub, LiveTap
 
 _REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER, events.ASSIGNMENT)
 _REPLAY_NS: Final = 600 * 10**9
@@ -68,7 +64,7 @@ class Embedded:
 @asynccontextmanager
 async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
     """Build everything; close it in the opposite order. Raises CannotStart and the ledger's errors."""
-    registry = _registry()
+    registry = new_registry()
     health = Health(time.time_ns)
     async with AsyncExitStack() as stack:
         http = stack.enter_context(bind(settings))
@@ -80,49 +76,34 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
         await _replay(ledger, tap)
         telemetry = HttpTelemetry(registry)
-        app = _app(settings, ledger, stores, hub, health, registry, telemetry)
-        told = settings.http
-        guard = Guard(told.connections_max, told.request_timeout_s, told.send_timeout_s, telemetry.connections_ended)
+        routers = _routers(settings, ledger, stores, health, registry, telemetry)
         yield Embedded(
             settings,
             health,
             ReceiverService(
                 Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry), settings.told
             ),
-            HttpService(http, app, hub, settings.stream, guard),
+            http_service(settings, http, hub, routers, telemetry, VERSION),
         )
 
 
-def _app(
+def _routers(
     settings: Settings,
     ledger: Ledger,
     stores: Stores,
-    hub: Hub,
     health: Health,
     registry: CollectorRegistry,
     telemetry: HttpTelemetry,
-) -> App:
-    http = settings.http
-    limits = GateLimits(http.reads_running, http.reads_waiting, http.read_wait_s)
-    size, rows = PageSize(http.rows_default, http.rows_max), Gate("rows", limits, telemetry)
-    parts = Parts(
-        routers=(
-            events_router(ledger, time.time_ns, rows, size),
-            streams_router(ledger, rows),
-            orders_router(stores.traces, time.time_ns, rows, size),
-            traces_router(stores.traces, rows),
-            prometheus_router(stores.prometheus, Gate("promql", limits, telemetry)),
-            probes_router(
-                health,
-                registry,
-                lambda: _about(settings, ledger),
-            ),
-        ),
-        socket=StreamEndpoint(hub, settings.stream, OriginPolicy(frozenset(http.allowed_origins))),
-        page=LivePage(),
+) -> Sequence[APIRouter]:
+    told = limits(settings.http, telemetry)
+    return (
+        events_router(ledger, time.time_ns, told.rows, told.size),
+        streams_router(ledger, told.rows),
+        orders_router(stores.traces, time.time_ns, told.rows, told.size),
+        traces_router(stores.traces, told.rows),
+        prometheus_router(stores.prometheus, told.promql),
+        probes_router(health, registry, lambda: _about(settings, ledger)),
     )
-    hosts = (settings.http.host, *settings.http.allowed_hosts)
-    return build_app(parts, version=VERSION, hosts=hosts, token=settings.http.token, telemetry=telemetry)
 
 
 async def _replay(ledger: Ledger, tap: LiveTap) -> None:
@@ -165,11 +146,3 @@ def _reachable(bind: str, port: int) -> str:
     """An address that a client on this machine can use."""
     host = bind.rpartition(":")[0]
     return f"{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}"  # noqa: S104 - compared, not bound
-
-
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry

@@ -18,6 +18,7 @@ from flashmm_backends.ledger import ArchiveSettings, LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, TempoSettings
 from flashmm_backends.promql import Limits
 from flashmm_backends.ranges import Names, Port, Seconds
+from flashmm_backends.shards import LedgersSettings
 from flashmm_orchestration._contradictions import contradictions
 from flashmm_orchestration._sources import (
     BadSettings,
@@ -116,6 +117,9 @@ class Settings(BaseModel):
 
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     """Sealed files on S3-compatible storage."""
+
+    ledgers: LedgersSettings = Field(default_factory=LedgersSettings)
+    """Ledgers of other processes to read instead of one of our own."""
 
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Which store answers PromQL."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flashmm_backends.ledger import Ledger
-from flashmm_backends.ports import MetricsReader, TraceReader
+from flashmm_backends.ports import EventReader, MetricsReader, TraceReader
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics, Response
 from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.supervisor import CannotStart
@@ -34,7 +34,15 @@ async def chosen_stores(settings: Settings, ledger: Ledger) -> AsyncGenerator[St
     """The stores that the settings choose, closed here. Raises CannotStart where the settings cannot be used."""
     async with AsyncExitStack() as stack:
         metrics, prometheus = await _metrics(settings, ledger, stack)
-        yield Stores(metrics, prometheus, await _traces(settings, ledger, stack))
+        yield Stores(metrics, prometheus, await _traces(settings, ledger, ledger, stack))
+
+
+@asynccontextmanager
+async def relayed_stores(settings: Settings, events: EventReader, traces: TraceReader) -> AsyncGenerator[Stores]:
+    """The same for a process that reads others' ledgers. Raises CannotStart."""
+    async with AsyncExitStack() as stack:
+        metrics, prometheus = await _prometheus(settings, stack)
+        yield Stores(metrics, prometheus, await _traces(settings, traces, events, stack))
 
 
 async def _metrics(
@@ -57,12 +65,12 @@ async def _prometheus(settings: Settings, stack: AsyncExitStack) -> tuple[Metric
     return PrometheusMetrics(endpoint), HandedThrough(endpoint)
 
 
-async def _traces(settings: Settings, ledger: Ledger, stack: AsyncExitStack) -> TraceReader:
+async def _traces(settings: Settings, own: TraceReader, events: EventReader, stack: AsyncExitStack) -> TraceReader:
     if settings.traces.kind != "tempo":
-        return ledger
+        return own
     from flashmm_backends.lgtm import NotConfigured, tempo_traces
 
     try:
-        return await stack.enter_async_context(tempo_traces(settings.traces, settings.traces, ledger))
+        return await stack.enter_async_context(tempo_traces(settings.traces, settings.traces, events))
     except NotConfigured as error:
         raise CannotStart("stores", str(error)) from error

@@ -7,6 +7,7 @@ from flashmm_instrumentation.late import late
 if TYPE_CHECKING:
     from flashmm_streaming._channel import HistoryLimits
     from flashmm_streaming._session import OutboxLimits, Session
+    from flashmm_streaming.follower import Follower, FollowerMetrics, Opening, Source
     from flashmm_streaming.hub import Hub
     from flashmm_streaming.live import LiveTap, Projection
     from flashmm_streaming.server import EndpointLimits, OriginPolicy, StreamEndpoint
@@ -18,6 +19,10 @@ else:
             "HistoryLimits": "_channel",
             "OutboxLimits": "_session",
             "Session": "_session",
+            "Follower": "follower",
+            "FollowerMetrics": "follower",
+            "Opening": "follower",
+            "Source": "follower",
             "Hub": "hub",
             "LiveTap": "live",
             "Projection": "live",
@@ -32,13 +37,17 @@ else:
 __all__ = [
     "STREAMS",
     "EndpointLimits",
+    "Follower",
+    "FollowerMetrics",
     "HistoryLimits",
     "Hub",
     "LiveTap",
+    "Opening",
     "OriginPolicy",
     "OutboxLimits",
     "Projection",
     "Session",
+    "Source",
     "StreamEndpoint",
     "StreamKind",
 ]

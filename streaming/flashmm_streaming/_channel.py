@@ -69,6 +69,13 @@ class Channel:
             self._keep(entry)
         return entries
 
+    def skip(self, count: int) -> None:
+        """Give out numbers to items that never came; from before them nobody can resume."""
+        self._offset += count
+        self._floor = self._offset
+        self._history.clear()
+        self._bytes = 0
+
     def covers(self, point: Position) -> bool:
         """Whether every item after `point` is still here."""
         return point.epoch == self._epoch and self._floor <= point.offset <= self._offset

@@ -60,6 +60,17 @@ class Hub:
         for symbols, subscriptions in self._groups[stream].items():
             self._broadcast(stream, [entry for entry in entries if entry.wanted(symbols)], subscriptions)
 
+    def lose(self, stream: str, missed: int | None, reason: str) -> None:
+        """Tell a stream's subscribers that items will not come, None where nobody can tell how many.
+
+        They take numbers, so that nobody resumes over them unaware. Raises KeyError for an unknown stream.
+        """
+        channel = self._channels[stream]
+        channel.skip(missed or 1)
+        for subscriptions in self._groups[stream].values():
+            for sub in subscriptions:
+                sub.session.announce_gap(sub, channel.position, missed, reason)
+
     def join(self, on_ready: Callable[[], None]) -> Session:
         """A new client. `on_ready` is called whenever its outbox has something to take."""
         session = Session(self._outbox, self.metrics, on_ready)

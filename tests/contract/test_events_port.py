@@ -15,7 +15,8 @@ from tests.unit.backends.ledger.batches import events, mark, transfer
 
 from flashmm_backends.batch import Event
 from flashmm_backends.ledger import Ledger, LedgerSettings
-from flashmm_backends.ports import EventReader, EventTable, QueryRefused, Unavailable, Window
+from flashmm_backends.ledger.remote import RemoteEvents
+from flashmm_backends.ports import EventPosition, EventReader, EventTable, Page, QueryRefused, Unavailable, Window
 from flashmm_backends.shards import ShardedEvents
 from flashmm_orchestration.api import _errors
 from flashmm_orchestration.api._gate import Gate, GateLimits
@@ -24,6 +25,7 @@ from flashmm_orchestration.api.events import events_router
 from flashmm_orchestration.api.streams import streams_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 
+PagedReader = ShardedEvents | RemoteEvents
 KIND = "flashmm.transfer"
 EVER = Window(0, 2**62)
 QUIET = LedgerSettings(maintenance_interval_s=3_600.0, telemetry_days=40_000.0, events_days=40_000.0)
@@ -31,22 +33,28 @@ RUNS = ("01999999-0000-7000-8000-000000000001", "01999999-0000-7000-8000-0000000
 BEGIN_NS = (0x01999999_0000) * 1_000_000
 
 
-def application(ledger: Ledger) -> FastAPI:
-    """The two routes that a reader over several ledgers asks."""
+def application(store: Ledger | ShardedEvents) -> FastAPI:
+    """The routes that a reader over several ledgers asks, and those that it offers itself."""
     app = FastAPI()
     telemetry = HttpTelemetry(CollectorRegistry())
     _errors.install(app, telemetry)
     gate = Gate("rows", GateLimits(8, 64, 30.0), telemetry)
-    app.include_router(events_router(ledger, time.time_ns, gate, PageSize(100, 1_000)))
-    app.include_router(streams_router(ledger, gate))
+    app.include_router(events_router(store, time.time_ns, gate, PageSize(100, 1_000)))
+    if isinstance(store, Ledger):
+        app.include_router(streams_router(store, gate))
     return app
+
+
+def remote(store: Ledger | ShardedEvents) -> httpx.AsyncClient:
+    """A client of a process that serves them."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application(store)), base_url="http://ledger")
 
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[tuple[Ledger, httpx.AsyncClient]]:
     async with (
         Ledger.open(folder, QUIET, time.time_ns, CollectorRegistry()) as ledger,
-        httpx.AsyncClient(transport=httpx.ASGITransport(application(ledger)), base_url="http://ledger") as client,
+        remote(ledger) as client,
     ):
         yield ledger, client
 
@@ -91,8 +99,49 @@ async def test_ledgers_together_answer_as_one(tmp_path: Path, seed: int) -> None
             await whole.append(events(event))
             for ledger, _ in chance.sample(parts, 2 if seed % 2 and chance.random() < 0.2 else 1):
                 await ledger.append(events(event))
+        through = RemoteEvents(await stack.enter_async_context(remote(sharded)))
         for window in (EVER, *windows(chance)):
             await same(whole, sharded, window)
+            await same(whole, through, window)
+            await same_pages(whole, [sharded, through], window, chance.randrange(1, 9))
+
+
+async def same_pages(whole: Ledger, others: Sequence[PagedReader], window: Window, size: int) -> None:
+    """Read in pages of any size each gives the same pages, down to the empty one after the last."""
+    after: EventPosition | None = None
+    while True:
+        page = Page(size, after)
+        expected = await whole.events(KIND, window, page=page)
+        for other in others:
+            found = await other.events(KIND, window, page=page)
+            assert rows(found) == rows(expected)
+            assert found.completeness == expected.completeness
+        if not len(expected):
+            return
+        time_ns, run, seq = (expected.columns[name][-1] for name in ("time_ns", "run", "seq"))
+        after = EventPosition(int(time_ns), str(run), int(seq))
+
+
+async def test_a_long_stream_comes_in_pieces(tmp_path: Path) -> None:
+    """More events than are in memory at a time, in two ledgers, some in both: the stream over them has each once."""
+    async with opened(tmp_path / "a") as (first, a), opened(tmp_path / "b") as (second, b):
+        for low in range(1, 24_001, 4_000):
+            some = [transfer(seq, BEGIN_NS + seq // 3) for seq in range(low, low + 4_000)]
+            await first.append(events(*(event for event in some if event.seq % 3)))
+            await second.append(events(*(event for event in some if event.seq % 3 == 0 or event.seq % 5 == 0)))
+        async with remote(ShardedEvents([a, b])) as client:
+            table = await RemoteEvents(client).events(KIND, EVER)
+    assert table.columns["seq"].tolist() == list(range(1, 24_001))
+    assert (table.completeness.received, table.completeness.expected) == (24_000, 24_000)
+
+
+@pytest.mark.parametrize("after", ["", "1", "1,2", "x,run,1", "1,,1", "1,run,-1", "99999999999999999999,run,1"])
+async def test_a_place_that_is_none(tmp_path: Path, after: str) -> None:
+    """A place that names no event is refused with its form; an empty one is the beginning."""
+    async with opened(tmp_path / "a") as (_, client):
+        answer = await client.get(f"/api/events/{KIND}", params={"start": "0", "end": "9", "after": after})
+    assert answer.status_code == (400 if after else 200)
+    assert not after or "<time_ns>,<run>,<seq>" in answer.json()["error"]["message"]
 
 
 def windows(chance: random.Random) -> Sequence[Window]:

@@ -1,4 +1,4 @@
-"""One suite for whatever holds the orders: the ledger and a real Tempo, on the same OTLP.
+"""One suite for whatever holds the orders: the ledger, several ledgers read as one, and a real Tempo; the same OTLP.
 
 Tempo's searches end 30 s before now, so what is asked by attributes is asked until it is there. A `tempo` on PATH is
 needed for its half; without one that half is skipped and says so.
@@ -8,13 +8,16 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import httpx
 import pytest
+from fastapi import FastAPI
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
@@ -22,10 +25,18 @@ from tests.integration.stack.telemetry import Sender, key_values, traces
 from tests.parts import Server, running_tempo
 from tests.waiting import until
 
+from flashmm_backends.batch import Batch
 from flashmm_backends.ledger import Ledger, LedgerSettings
 from flashmm_backends.lgtm import EndpointSettings, tempo_traces
 from flashmm_backends.ports import NotFound, OrderSummary, TraceReader, Window
+from flashmm_backends.shards import ShardedTraces
 from flashmm_instrumentation.semconv import attributes as names
+from flashmm_orchestration.api import _errors
+from flashmm_orchestration.api._gate import Gate, GateLimits
+from flashmm_orchestration.api._rows import PageSize
+from flashmm_orchestration.api.orders import orders_router
+from flashmm_orchestration.api.telemetry import HttpTelemetry
+from flashmm_orchestration.api.traces import traces_router
 from flashmm_receiver import ReceiverSettings
 from flashmm_receiver._decoder import Decoder, Signal
 
@@ -56,7 +67,7 @@ def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def ledger_peer(tmp_path: Path) -> AsyncIterator[Peer]:
     """The receiver's decoder and an empty ledger."""
     decoder = Decoder(ReceiverSettings(), {})
-    async with Ledger.open(tmp_path / "ledger", LedgerSettings(), time.time_ns, CollectorRegistry()) as ledger:
+    async with _opened(tmp_path / "ledger") as ledger:
 
         async def send(request: ExportTraceServiceRequest) -> None:
             decoded = decoder.decode(Signal.TRACES, request.SerializeToString(), time.time_ns())
@@ -64,6 +75,38 @@ async def ledger_peer(tmp_path: Path) -> AsyncIterator[Peer]:
                 await ledger.append(decoded.batch)
 
         yield Peer(ledger, send)
+
+
+@pytest.fixture
+async def ledgers_peer(tmp_path: Path) -> AsyncIterator[Peer]:
+    """Two ledgers behind their APIs: of each order a part in either, and some spans in both."""
+    decoder, sent = Decoder(ReceiverSettings(), {}), count()
+    async with AsyncExitStack() as stack:
+        ledgers = [await stack.enter_async_context(_opened(tmp_path / name)) for name in "ab"]
+        clients = [await stack.enter_async_context(_client(ledger)) for ledger in ledgers]
+
+        async def send(request: ExportTraceServiceRequest) -> None:
+            decoded = decoder.decode(Signal.TRACES, request.SerializeToString(), time.time_ns())
+            for span in decoded.batch.spans if decoded.batch else ():
+                number = next(sent)
+                for ledger in ledgers if number % 3 == 0 else [ledgers[number % 2]]:
+                    await ledger.append(Batch(0, spans=[span]))
+
+        yield Peer(ShardedTraces(clients), send)
+
+
+def _opened(folder: Path) -> AbstractAsyncContextManager[Ledger]:
+    return Ledger.open(folder, LedgerSettings(), time.time_ns, CollectorRegistry())
+
+
+def _client(ledger: Ledger) -> httpx.AsyncClient:
+    """Of a process with the two routes."""
+    app, telemetry = FastAPI(), HttpTelemetry(CollectorRegistry())
+    _errors.install(app, telemetry)
+    gate = Gate("rows", GateLimits(8, 64, 30.0), telemetry)
+    app.include_router(orders_router(ledger, time.time_ns, gate, PageSize(2, 1_000)))
+    app.include_router(traces_router(ledger, gate))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ledger")
 
 
 @pytest.fixture
@@ -78,7 +121,7 @@ async def tempo_peer(tempo: Server) -> AsyncIterator[Peer]:
             yield Peer(reader, send)
 
 
-@pytest.fixture(params=["ledger", "tempo"])
+@pytest.fixture(params=["ledger", "ledgers", "tempo"])
 def peer(request: pytest.FixtureRequest) -> Peer:
     """Each implementation in turn."""
     return request.getfixturevalue(f"{request.param}_peer")

@@ -7,7 +7,7 @@ from flashmm_instrumentation.late import late
 if TYPE_CHECKING:
     from flashmm_backends.ledger._archive import ArchiveStatus
     from flashmm_backends.ledger._archive_settings import ArchiveSettings
-    from flashmm_backends.ledger._arrow import MEDIA_TYPE, Request
+    from flashmm_backends.ledger._arrow import MEDIA_TYPE, Request, write_tables
     from flashmm_backends.ledger._database import SchemaTooNew
     from flashmm_backends.ledger._ledger import Ledger
     from flashmm_backends.ledger._lock import DirectoryInUse
@@ -20,6 +20,7 @@ else:
             "ArchiveSettings": "_archive_settings",
             "MEDIA_TYPE": "_arrow",
             "Request": "_arrow",
+            "write_tables": "_arrow",
             "SchemaTooNew": "_database",
             "Ledger": "_ledger",
             "DirectoryInUse": "_lock",
@@ -36,4 +37,5 @@ __all__ = [
     "LedgerSettings",
     "Request",
     "SchemaTooNew",
+    "write_tables",
 ]

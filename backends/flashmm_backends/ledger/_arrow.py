@@ -5,8 +5,9 @@ metadata holds `kind`, `start_ns`, `end_ns` and the completeness as `received`, 
 pyarrow takes 25 MB, so it is imported when the first stream is written or read.
 """
 
+import asyncio
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -19,7 +20,7 @@ from flashmm_backends.ledger._events import column_of, event_table_of, events_qu
 from flashmm_backends.ledger._reading import View
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._streams import Streams
-from flashmm_backends.ledger._tables import EVENT_TABLES
+from flashmm_backends.ledger._tables import EVENT_TABLES, Column, ColumnType
 from flashmm_backends.ports import Completeness, EventTable, Page, Window
 
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
@@ -29,12 +30,12 @@ _BATCH_ROWS: Final = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a stream is to hold. rows: False for its metadata alone."""
+    """What a stream is to hold. page: a part of the events, None for all; of no rows for the metadata alone."""
 
     kind: str
     window: Window
     where: Mapping[str, str] | None = None
-    rows: bool = True
+    page: Page | None = None
 
 
 def write_events(view: View, streams: Streams, request: Request) -> Iterator[bytes]:
@@ -43,10 +44,10 @@ def write_events(view: View, streams: Streams, request: Request) -> Iterator[byt
     table = event_table_of(request.kind)
     names = [quoted(column.name) for column in table.columns]
     known = completeness(view, streams, request.kind, request.window)
-    query = events_query(table, request.window, request.where, names, None if request.rows else Page(0))
+    query = events_query(table, request.window, request.where, names, request.page)
     reader: Any = view.arrow_reader(query, _BATCH_ROWS)
     sink = io.BytesIO()
-    schema = reader.schema.with_metadata(_metadata(request, known))
+    schema = reader.schema.with_metadata(_metadata(request.kind, request.window, known))
     with pa.ipc.new_stream(sink, schema) as writer:
         yield _taken(sink)
         for batch in reader:
@@ -59,15 +60,54 @@ def _pyarrow() -> Any:  # noqa: ANN401 - it ships no types
     return import_module("pyarrow")
 
 
-def _metadata(request: Request, known: Completeness) -> dict[str | bytes, str | bytes]:
+def _metadata(kind: str, window: Window, known: Completeness) -> dict[str | bytes, str | bytes]:
     return {
-        "kind": request.kind,
-        "start_ns": str(request.window.start_ns),
-        "end_ns": str(request.window.end_ns),
+        "kind": kind,
+        "start_ns": str(window.start_ns),
+        "end_ns": str(window.end_ns),
         "received": str(known.received),
         "expected": str(known.expected),
         "unclosed_runs": str(known.unclosed_runs),
     }
+
+
+async def write_tables(first: EventTable, others: AsyncIterator[EventTable]) -> AsyncIterator[bytes]:
+    """The same stream from tables of one kind and window; the first one's completeness is that of all."""
+    pa = _pyarrow()
+    columns = EVENT_TABLES[first.kind].columns
+    metadata = _metadata(first.kind, first.window, first.completeness)
+    schema = pa.schema([(column.name, _arrow_type(column)) for column in columns], metadata)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(_record_batch(first, schema))
+        yield _taken(sink)
+        async for table in others:
+            writer.write_batch(await asyncio.to_thread(_record_batch, table, schema))
+            yield _taken(sink)
+    yield _taken(sink)
+
+
+def _arrow_type(column: Column) -> Any:  # noqa: ANN401 - pyarrow's
+    pa = _pyarrow()
+    types = {
+        ColumnType.TEXT: pa.string(),
+        ColumnType.INT: pa.int64(),
+        ColumnType.FLOAT: pa.float64(),
+        ColumnType.BOOL: pa.bool_(),
+        ColumnType.DECIMAL: pa.decimal128(38, 18),
+    }
+    return types[column.type]
+
+
+def _record_batch(table: EventTable, schema: Any) -> Any:  # noqa: ANN401 - pyarrow's
+    pa = _pyarrow()
+    arrays = [pa.array(_stored(table.columns[field.name].tolist()), field.type) for field in schema]
+    return pa.record_batch(arrays, schema=schema)
+
+
+def _stored(values: Sequence[object]) -> list[object]:
+    """Ids as text."""
+    return [value.hex() if isinstance(value, bytes) else value for value in values]
 
 
 def _taken(sink: io.BytesIO) -> bytes:

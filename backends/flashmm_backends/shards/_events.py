@@ -5,15 +5,20 @@ A ledger that does not answer makes the whole answer unavailable: a part of the 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Final
 
 import httpx
 
-from flashmm_backends.ledger import streams
+from flashmm_backends.ledger import Request, streams, write_tables
 from flashmm_backends.ledger.remote import RemoteEvents
-from flashmm_backends.ports import Completeness, EventTable, Window
+from flashmm_backends.ports import Completeness, EventPosition, EventTable, Page, Window
 from flashmm_backends.shards import _streams
 from flashmm_backends.shards._merge import merged
+
+_PIECE_ROWS: Final = 10_000
+"""Rows of a stream that are in memory at a time, from each ledger."""
 
 
 class ShardedEvents:
@@ -27,11 +32,36 @@ class ShardedEvents:
         self._clock = clock
         self._ledgers = [RemoteEvents(client) for client in clients]
 
-    async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable:
-        """See EventReader. Raises QueryRefused, Unavailable."""
-        tables = await asyncio.gather(*(ledger.events(kind, window, where) for ledger in self._ledgers))
+    async def events(
+        self, kind: str, window: Window, where: Mapping[str, str] | None = None, page: Page | None = None
+    ) -> EventTable:
+        """See EventReader. page: a part of them, None for all. Raises QueryRefused, Unavailable."""
+        tables = await self._tables(kind, window, where, page)
         told = await self._completeness(kind, window, tables)
-        return await asyncio.to_thread(merged, tables, told)
+        return await asyncio.to_thread(_merged, tables, told, page)
+
+    async def _tables(
+        self, kind: str, window: Window, where: Mapping[str, str] | None, page: Page | None
+    ) -> Sequence[EventTable]:
+        return await asyncio.gather(*(ledger.events(kind, window, where, page) for ledger in self._ledgers))
+
+    async def events_stream(self, request: Request) -> AsyncGenerator[bytes]:
+        """Events as an Arrow stream in pieces, as a ledger's. The first piece raises QueryRefused, Unavailable."""
+        page = request.page or Page(2**62)
+        first = await self.events(request.kind, request.window, request.where, _piece(page, 0, page.after))
+        async with aclosing(self._others(request, page, first)) as others:
+            async for piece in write_tables(first, others):
+                yield piece
+
+    async def _others(self, request: Request, page: Page, table: EventTable) -> AsyncGenerator[EventTable]:
+        """The tables that follow the first."""
+        given = len(table)
+        while len(table) == _PIECE_ROWS and given < page.limit:
+            part = _piece(page, given, _last(table))
+            tables = await self._tables(request.kind, request.window, request.where, part)
+            table = await asyncio.to_thread(_merged, tables, Completeness(0, 0), part)
+            given += len(table)
+            yield table
 
     async def completeness(self, kind: str, window: Window) -> Completeness:
         """See EventReader. Raises QueryRefused, Unavailable."""
@@ -60,3 +90,21 @@ class ShardedEvents:
         tables = await asyncio.gather(*(ledger.events(kind, window) for ledger in self._ledgers))
         found = await asyncio.to_thread(merged, tables, Completeness(0, 0))
         return len(found)
+
+
+def _merged(tables: Sequence[EventTable], told: Completeness, page: Page | None) -> EventTable:
+    """Those of all ledgers, and of a page no more than it holds: each ledger gave as many."""
+    whole = merged(tables, told)
+    if page is None or len(whole) <= page.limit:
+        return whole
+    columns = {name: column[: page.limit] for name, column in whole.columns.items()}
+    return EventTable(whole.kind, whole.window, columns, told)
+
+
+def _piece(page: Page, given: int, after: EventPosition | None) -> Page:
+    return Page(min(_PIECE_ROWS, page.limit - given), after)
+
+
+def _last(table: EventTable) -> EventPosition:
+    time_ns, run, seq = (table.columns[name][-1] for name in ("time_ns", "run", "seq"))
+    return EventPosition(int(time_ns), str(run), int(seq))

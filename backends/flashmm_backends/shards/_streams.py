@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 
 import httpx
 
+from flashmm_backends.ledger.asking import answer, unavailable
 from flashmm_backends.ledger.streams import Anchors, Gap, RunState, StreamState
-from flashmm_backends.ports import Unavailable
 
 PATH: Final = "/api/streams/{kind}"
 """GET answers {"streams": {run: {"received": [[first, last], …], "high_water": n}}, "runs": {run: {"last_ns": t,
@@ -52,12 +52,9 @@ def _anchors(told: Mapping[str, Any]) -> Anchors:
 
 
 async def _asked(client: httpx.AsyncClient, request: httpx.Request, *keys: str) -> list[dict[str, Any]]:
+    response = await answer(client, request)
     try:
-        response = await client.send(request)
-        response.raise_for_status()
         told = response.json()
         return [cast("dict[str, Any]", told[key]) for key in keys]
-    except httpx.HTTPError as error:
-        raise Unavailable(f"the ledger at {client.base_url}", str(error) or type(error).__name__) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Unavailable(f"the ledger at {client.base_url}", "it tells of no streams: is it older?") from error
+        raise unavailable(client, "it tells of no streams: is it older?") from error

@@ -74,6 +74,8 @@ def span(item: Span) -> Json:
         "span_id": item.span_id.hex(),
         "parent_span_id": item.parent_span_id.hex(),
         "name": item.name,
+        "kind": item.kind,
+        "scope": item.scope,
         "start_ns": str(item.start_ns),
         "end_ns": str(item.end_ns),
         "duration_ns": item.end_ns - item.start_ns,
@@ -98,6 +100,8 @@ def event(item: Event) -> Json:
         "seq": item.seq,
         "bot": item.bot,
         "account": item.account,
+        "trace_id": item.trace_id.hex(),
+        "span_id": item.span_id.hex(),
         "fields": plain(item.fields),
     }
 

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from flashmm_backends import ledger
-from flashmm_backends.ports import EventPosition, EventTable, NotFound, Page, Unavailable, Window
+from flashmm_backends.ledger.remote import parse_position
+from flashmm_backends.ports import Completeness, EventPosition, EventTable, NotFound, Page, Unavailable, Window
 from flashmm_instrumentation.semconv import EVENT_KINDS
 from flashmm_orchestration.api._cursor import EventCursor, encoded, event_cursor, link
 from flashmm_orchestration.api._gate import Gate
@@ -25,8 +26,21 @@ from flashmm_orchestration.api.app import Clock
 
 _ROWS_AT_ONCE: Final = 100
 """Rows that are sooner encoded than handed to a thread."""
+_ALL_ROWS: Final = 2**62
 
 _log = logging.getLogger(__name__)
+
+
+class EventPages(Protocol):
+    """Events in pages, or as a stream: a ledger, or several."""
+
+    async def events(
+        self, kind: str, window: Window, where: Mapping[str, str] | None = None, page: Page | None = None
+    ) -> EventTable: ...
+
+    async def completeness(self, kind: str, window: Window) -> Completeness: ...
+
+    def events_stream(self, request: ledger.Request) -> AsyncGenerator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class _Asked:
     after: EventPosition | None
 
 
-def events_router(store: ledger.Ledger, clock: Clock, gate: Gate, size: PageSize) -> APIRouter:
+def events_router(store: EventPages, clock: Clock, gate: Gate, size: PageSize) -> APIRouter:
     """Routes over the ledger's events. size: how long a page of JSON is."""
     router = APIRouter(prefix="/api/events", tags=["events"])
 
@@ -59,22 +73,25 @@ def events_router(store: ledger.Ledger, clock: Clock, gate: Gate, size: PageSize
         end: Annotated[str, Query(description="The same; empty is now.")] = "",
         where: Annotated[list[str] | None, Query(description="field=value; may be repeated.")] = None,
         rows: Annotated[bool, Query(description="False: only how complete they are.")] = True,
-        limit: Annotated[int, Query(ge=1, description="Rows of this page; an Arrow stream has all.")] = size.default,
+        limit: Annotated[int | None, Query(ge=1, description="Rows; of an Arrow stream all, unless given.")] = None,
         cursor: Annotated[str, Query(description="From `next`; start and end are those of the first page.")] = "",
+        after: Annotated[str, Query(description="time_ns,run,seq of the event to go on after; no cursor then.")] = "",
     ) -> Response:
         """Events of one kind in a window with their completeness, in columns, in order of time, run and number.
 
         JSON comes in pages: `next` is the address of the following one, null at the end. An Arrow stream, where
-        Accept asks for one, holds the whole window.
+        Accept asks for one, holds the whole window, or the `limit` rows after `after`.
         """
         if kind not in EVENT_KINDS:
             raise NotFound(f"event kind {kind!r}")
         conditions = parse_conditions(kind, where or [])
         place = event_cursor(cursor) if cursor else None
         window = place.window if place else parse_window(start, end, clock())
+        begin = place.after if place else parse_position(after) if after else None
         if ledger.MEDIA_TYPE in request.headers.get("accept", ""):
-            return await _streamed(store, ledger.Request(kind, window, conditions, rows), gate)
-        asked = _Asked(kind, window, conditions, size.checked(limit), place.after if place else None)
+            page = _stream_page(limit if rows else 0, begin)
+            return await _streamed(store, ledger.Request(kind, window, conditions, page), gate)
+        asked = _Asked(kind, window, conditions, size.checked(limit or size.default), begin)
         async with gate.passed():
             return await _page(store, asked) if rows else await _completeness(store, asked)
 
@@ -82,11 +99,18 @@ def events_router(store: ledger.Ledger, clock: Clock, gate: Gate, size: PageSize
     return router
 
 
-async def _completeness(store: ledger.Ledger, asked: _Asked) -> Response:
+def _stream_page(limit: int | None, after: EventPosition | None) -> Page | None:
+    """None for all of a window."""
+    if limit is None:
+        return Page(_ALL_ROWS, after) if after else None
+    return Page(limit, after)
+
+
+async def _completeness(store: EventPages, asked: _Asked) -> Response:
     return json(completeness_alone(asked.kind, asked.window, await store.completeness(asked.kind, asked.window)))
 
 
-async def _page(store: ledger.Ledger, asked: _Asked) -> Response:
+async def _page(store: EventPages, asked: _Asked) -> Response:
     page = Page(asked.size + 1, asked.after)
     table = await store.events(asked.kind, asked.window, asked.where, page)
     if len(table) <= _ROWS_AT_ONCE:
@@ -106,7 +130,7 @@ def _next(table: EventTable, asked: _Asked) -> str:
     return link(f"/api/events/{asked.kind}", *where, ("limit", str(asked.size)), ("cursor", encoded(cursor)))
 
 
-async def _streamed(store: ledger.Ledger, request: ledger.Request, gate: Gate) -> Response:
+async def _streamed(store: EventPages, request: ledger.Request, gate: Gate) -> Response:
     """The stream, once its first piece is there: until then it may be refused. It holds its place to the end."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(gate.passed())

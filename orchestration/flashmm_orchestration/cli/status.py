@@ -29,6 +29,8 @@ def status(
         say_json(health)
     else:
         say(table([["component", "state", "for", "restarts", "detail"], *map(_row, health["components"])]))
+        if ledgers := health.get("ledgers"):
+            say("\n" + table([["ledger", "live values", "detail"], *map(_ledger, ledgers)]))
     if not health["ready"]:
         raise typer.Exit(1)
 
@@ -42,3 +44,7 @@ def _row(component: dict[str, str]) -> list[str]:
         str(component["restarts"]),
         component["detail"],
     ]
+
+
+def _ledger(told: dict[str, str]) -> list[str]:
+    return [told["url"], "come in" if told["followed"] else "are missing", told["detail"]]

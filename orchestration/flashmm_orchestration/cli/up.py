@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from flashmm_orchestration.demo import DemoCommand, DemoService
     from flashmm_orchestration.embedded import Embedded
     from flashmm_orchestration.health import Health
+    from flashmm_orchestration.relay import Relay
     from flashmm_orchestration.settings import Settings
     from flashmm_orchestration.supervisor import Service
 
 _SERVICES: Final = ("receiver", "http")
+_RELAY_SERVICES: Final = ("followers", "http")
 
 Announce = Callable[[Mapping[str, str]], None]
 
@@ -33,19 +35,24 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="Run the demo market maker beside it.")] = False,
     feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = "simulated",
     speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = "1",
-    services: Annotated[str, typer.Option(help="Which services to run.")] = ",".join(_SERVICES),
+    services: Annotated[str, typer.Option(help="Which services to run; default: all.")] = "",
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the ledger.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of page and API; 0 takes a free one.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run receiver, ledger, live page and API until Ctrl-C."""
+    """Run receiver, ledger, live page and API until Ctrl-C.
+
+    With ledgers.urls set: live page and API over those ledgers, with neither a receiver nor a ledger.
+    """
     import uvloop
 
     from flashmm_orchestration._ground import check_ground
     from flashmm_orchestration.settings import load
 
-    wanted = _wanted(services)
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
+    wanted = _wanted(services, settings)
+    if demo and settings.ledgers.urls:
+        raise typer.BadParameter("there is no receiver here to send to (ledgers.urls)", param_hint="--demo")
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
     check_ground(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -53,11 +60,12 @@ def up(
     uvloop.run(_run(settings, wanted, arguments, say_json if json else _welcome))
 
 
-def _wanted(services: str) -> frozenset[str]:
-    wanted = frozenset(name.strip() for name in services.split(","))
-    if unknown := wanted.difference(_SERVICES):
+def _wanted(services: str, settings: Settings) -> frozenset[str]:
+    known = _RELAY_SERVICES if settings.ledgers.urls else _SERVICES
+    wanted = frozenset(name.strip() for name in services.split(",")) if services else frozenset(known)
+    if unknown := wanted.difference(known):
         names = ", ".join(sorted(unknown))
-        raise typer.BadParameter(f"{names!r} is none of {', '.join(_SERVICES)}", param_hint="--services")
+        raise typer.BadParameter(f"{names!r} is none of {', '.join(known)}", param_hint="--services")
     return wanted
 
 
@@ -68,12 +76,13 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(gc.unfreeze)  # what is frozen at the end is never let go, and DuckDB's bindings say so
             command = await stack.enter_async_context(_demo_command(settings, demo)) if demo else None
-            from flashmm_orchestration.embedded import embedded  # heavy: the demo's process imports meanwhile
+            from flashmm_orchestration.embedded import Embedded, embedded  # heavy: the demo's process imports too
+            from flashmm_orchestration.relay import relay
             from flashmm_orchestration.supervisor import Supervisor
 
-            product = await stack.enter_async_context(embedded(settings))
+            product = await stack.enter_async_context((relay if settings.ledgers.urls else embedded)(settings))
             services: list[Service] = [each for each in product.services if each.name in wanted]
-            if command:
+            if command and isinstance(product, Embedded):
                 services.append(_demo_service(product, command))
             product.health.on_change(_once_ready(product, announce))
             await Supervisor(services, product.health).run()
@@ -100,7 +109,7 @@ def _demo_service(product: Embedded, command: DemoCommand) -> DemoService:
     return DemoService(command, endpoint)
 
 
-def _once_ready(product: Embedded, announce: Announce) -> Callable[[Health], None]:
+def _once_ready(product: Embedded | Relay, announce: Announce) -> Callable[[Health], None]:
     announced = False
 
     def changed(health: Health) -> None:
@@ -133,6 +142,7 @@ def _signals_cancel(task: asyncio.Task[object]) -> Generator[None]:
 
 def _welcome(addresses: Mapping[str, str]) -> None:
     say(f"\n  live page   {addresses['http']}/")
-    say(f"  OTLP        {addresses['otlp_grpc']} (gRPC), {addresses['otlp_http']} (HTTP): point your bot here")
+    if "otlp_grpc" in addresses:
+        say(f"  OTLP        {addresses['otlp_grpc']} (gRPC), {addresses['otlp_http']} (HTTP): point your bot here")
     say(f"  PromQL      {addresses['http']}/api/v1    metrics of this program {addresses['http']}/metrics")
     say("  Ctrl-C ends it; what was received is kept.\n")

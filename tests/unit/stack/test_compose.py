@@ -36,6 +36,7 @@ _LISTENS = {
     "otel-collector": {4317, 4318, 13133, 8888},
     "prometheus": {9090},
     "storage": {7070},
+    "stream": {8080},
     "tempo": {3200, 4317},
 }
 """What each service listens on beyond loopback; the tests with real servers prove it from the same files."""
@@ -98,6 +99,7 @@ def test_only_the_page_grafana_and_otlp_are_published() -> None:
         "flashmm": ["${PUBLISH_PAGES:-127.0.0.1}:8080:8080"],
         "flashmm-1": ["${PUBLISH_PAGES:-127.0.0.1}:8081:8080"],
         "grafana": ["${PUBLISH_PAGES:-127.0.0.1}:3000:3000"],
+        "stream": ["${PUBLISH_PAGES:-127.0.0.1}:8090-8091:8080"],
         "otel-collector": ["${PUBLISH_OTLP:-127.0.0.1}:4317:4317", "${PUBLISH_OTLP:-127.0.0.1}:4318:4318"],
     }
 
@@ -214,6 +216,17 @@ def test_a_ledger_takes_its_settings(name: str, given: dict[str, str], tmp_path:
     assert settings.archive.prefix == name
     assert settings.metrics.kind == ("prometheus" if given else "embedded")
     assert name in settings.http.allowed_hosts
+
+
+def test_stream_servers_read_both_ledgers(tmp_path: Path) -> None:
+    """Their settings name every ledger that a gateway feeds, at its page, and the same Mimir."""
+    _first_start(tmp_path)
+    given = _SERVICES["stream"]["environment"]
+    settings = settings_from({}, {key: value.replace("/run/flashmm", str(tmp_path)) for key, value in given.items()})
+    fed = [_SERVICES[name]["environment"]["FLASHMM_OTLP_URL"] for name in ("gateway-0", "gateway-1")]
+    assert list(settings.ledgers.urls) == [url.replace(":4318", ":8080") for url in fed]
+    assert settings.ledgers.token == (tmp_path / "api-token").read_text()
+    assert settings.metrics.url == _SCALE["METRICS_URL"]
 
 
 def test_scale_starts_two_tiers() -> None:

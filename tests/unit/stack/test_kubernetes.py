@@ -16,7 +16,7 @@ from tests.parts._collector import COLLECTOR_CONFIG, OVERLAYS, collector_environ
 
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.health import Health
-from flashmm_orchestration.settings import settings_from
+from flashmm_orchestration.settings import Settings, settings_from
 from flashmm_receiver.hosts import KnownHosts
 
 pytestmark = pytest.mark.real
@@ -80,6 +80,10 @@ def _pod_labels(manifests: list[Manifest]) -> Iterator[tuple[dict[str, str], Man
         for index in range(workload["spec"]["replicas"]):
             added = {"statefulset.kubernetes.io/pod-name": f"{_name(workload)}-{index}"}
             yield (labels | added if workload["kind"] == "StatefulSet" else labels), _pod(workload)
+
+
+def _is_ours(container: Manifest) -> bool:
+    return container["image"].startswith("flashmm:")
 
 
 def _ports(pod: Manifest) -> dict[str, int]:
@@ -168,8 +172,8 @@ def test_every_probe_is_answered(manifests: list[Manifest]) -> None:
     for _, container in _containers(manifests):
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         for probe in (container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")):
-            assert ports[probe["port"]] == (8080 if container["name"] == "flashmm" else 13133)
-            if container["name"] == "flashmm":
+            assert ports[probe["port"]] == (8080 if _is_ours(container) else 13133)
+            if _is_ours(container):
                 assert probe["path"] in paths
                 assert KnownHosts(()).knows(probe["httpHeaders"][0]["value"])
 
@@ -177,7 +181,7 @@ def test_every_probe_is_answered(manifests: list[Manifest]) -> None:
 def test_liveness_asks_less_than_readiness(manifests: list[Manifest]) -> None:
     """A component that is down for a while takes the pod out of its Services but does not restart it."""
     for _, container in _containers(manifests):
-        if container["name"] == "flashmm":
+        if _is_ours(container):
             asked = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("readiness", "liveness")}
             assert asked == {"readiness": "/readyz", "liveness": "/livez"}
 
@@ -189,14 +193,36 @@ def test_flashmm_takes_its_settings(
     monkeypatch.chdir(tmp_path)
     for workload, container in _containers(manifests):
         if container["name"] == "flashmm":
-            given = _environment(manifests, workload, container)
-            for name in [name for name in given if name.endswith("_FILE")]:
-                (tmp_path / name).write_text("t0ken")
-                given[name] = str(tmp_path / name)
-            settings = settings_from({}, given)
+            settings = _settings(_environment(manifests, workload, container), tmp_path)
             assert settings.receiver.http_bind == "127.0.0.1:4318"
             assert settings.archive.prefix == f"{workload['metadata']['namespace']}/flashmm-0"
             assert KnownHosts(settings.http.allowed_hosts).knows("flashmm-0.flashmm:8080")
+
+
+def _settings(given: dict[str, str], folder: Path) -> Settings:
+    """With a secret in each file that they name."""
+    for name in [name for name in given if name.endswith("_FILE")]:
+        (folder / name).write_text("t0ken")
+        given[name] = str(folder / name)
+    return settings_from({}, given)
+
+
+def test_stream_servers_read_every_shard(
+    manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each shard is among their ledgers, under a name that it answers to; they need nothing that lasts."""
+    monkeypatch.chdir(tmp_path)
+    (shards,) = _of(manifests, "StatefulSet")
+    (stream,) = [each for each in _workloads(manifests) if _name(each) == "stream"]
+    (container,) = _pod(stream)["containers"]
+    settings = _settings(_environment(manifests, stream, container), tmp_path)
+    assert list(settings.ledgers.urls) == [
+        f"http://flashmm-{index}.flashmm:8080" for index in range(shards["spec"]["replicas"])
+    ]
+    assert settings.ledgers.token
+    assert KnownHosts(settings.http.allowed_hosts).knows("stream:8080")
+    assert stream["kind"] == "Deployment"
+    assert not any("persistentVolumeClaim" in volume for volume in _pod(stream)["volumes"])
 
 
 def test_collectors_are_given_what_their_files_read(manifests: list[Manifest]) -> None:

@@ -14,7 +14,7 @@ from tests.unit.backends.ledger.conftest import START_NS
 
 from flashmm_backends.ledger import MEDIA_TYPE, Ledger, Request
 from flashmm_backends.ledger.remote import PATH, RemoteEvents, parse_where
-from flashmm_backends.ports import Completeness, EventReader, QueryRefused, Unavailable, Window
+from flashmm_backends.ports import Completeness, EventReader, Page, QueryRefused, Unavailable, Window
 
 KIND = "flashmm.transfer"
 EVER = Window(0, 2**62)
@@ -26,8 +26,9 @@ def application(ledger: Ledger) -> FastAPI:
 
     @app.get(PATH)
     async def get(kind: str, start: int, end: int, rows: bool = True, where: list[str] = Query(())) -> Response:  # noqa: B008
+        page = None if rows else Page(0)
         try:
-            pieces = ledger.events_stream(Request(kind, Window(start, end), parse_where(where), rows))
+            pieces = ledger.events_stream(Request(kind, Window(start, end), parse_where(where), page))
             first = await anext(pieces)
         except QueryRefused as error:
             return JSONResponse({"error": str(error)}, 400)
