@@ -50,10 +50,6 @@ class Desk(Protocol):
         """A client order id not used before."""
         ...
 
-    def clock(self) -> int:
-        """The telemetry's time, UTC nanoseconds."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class MakerTerms:
@@ -92,7 +88,7 @@ class Maker:
         self._market = market
         self._forecaster = forecaster
         self._half_spread = Ewma(_SPREAD_SHARE)
-        dealing = Dealing(terms.instrument, market, gateway, signer, desk.clock, self.orders, self._tell_own)
+        dealing = Dealing(terms.instrument, market, gateway, signer, self.orders, self._tell_own)
         self._slots = (Slot(1, dealing), Slot(-1, dealing))
         self._quoting = True
         self._decide_from_ns = 0
@@ -264,4 +260,4 @@ class Maker:
 
 
 def _level(slot: Slot) -> tuple[Decimal, Decimal] | tuple[None, None]:
-    return (slot.price, slot.remaining) if slot.resting else (None, None)
+    return (slot.price, slot.remaining) if slot.quoted else (None, None)

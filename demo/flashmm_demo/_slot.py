@@ -42,8 +42,6 @@ class Dealing:
     market: Market
     gateway: Gateway
     signer: Signer
-    clock: Callable[[], int]
-    """The telemetry's, UTC nanoseconds."""
     outcomes: Counter[str]
     """Placements by their outcome, and what came of orders later."""
     changed: Callable[[int], None]
@@ -66,7 +64,6 @@ class Slot:
         self._filled = Decimal(0)
         self._placed = False
         self._resting = False
-        self._asked_ns = 0
         self._cancel_reason: str | None = None
         self._cancel_next: str | None = None
 
@@ -84,6 +81,11 @@ class Slot:
     def resting(self) -> bool:
         """Whether the exchange has confirmed that the order is in its book, and not that it left."""
         return self._resting
+
+    @property
+    def quoted(self) -> bool:
+        """Whether it rests for certain: what is in doubt is not told as a quote of ours."""
+        return self._resting and self.state is not SlotState.UNKNOWN
 
     @property
     def may_rest(self) -> bool:
@@ -116,11 +118,11 @@ class Slot:
 
     def amend(self, price: Decimal, remaining: Decimal, now_ns: int) -> None:
         """Ask for another price or size of what rests. Nothing happens while an answer is awaited."""
-        if self.state is not SlotState.LIVE or self._request is None:
+        if self.state is not SlotState.LIVE or self._request is None or self._order is None:
             return
         self.state = SlotState.AMENDING
-        self._asked_ns = self._dealing.clock()
         wanted = replace(self._request, price=price, quantity=self._filled + remaining)
+        self._order.replace_requested(wanted.price, wanted.quantity)
         self._dealing.gateway.amend(wanted, self, now_ns)
 
     def cancel(self, reason: str, now_ns: int) -> None:
@@ -143,7 +145,7 @@ class Slot:
         if order is None:
             return
         self._count_placement("acked")
-        order.acked(now_ns, f"X{request.order_id}")
+        order.acked(now_ns, f"X{request.order_id}", at_ns=now_ns)
         self._live(now_ns)
 
     def rejected(self, request: OrderRequest, reason: str, now_ns: int) -> None:
@@ -153,10 +155,10 @@ class Slot:
             return
         if reason == WOULD_TAKE:
             self._count_placement("expired")
-            order.expired(reason, now_ns)
+            order.expired(reason, now_ns, at_ns=now_ns)
         else:
             self._count_placement("rejected")
-            order.rejected(reason, now_ns)
+            order.rejected(reason, now_ns, at_ns=now_ns)
             self._back_off(reason, now_ns)
         self._end(now_ns)
 
@@ -170,7 +172,7 @@ class Slot:
             self._live(now_ns)
         elif outcome is Amendment.REMOVED:
             self._dealing.outcomes["removed"] += 1
-            order.expired(WOULD_TAKE, now_ns)
+            order.expired(WOULD_TAKE, now_ns, at_ns=now_ns)
             self._end(now_ns)
 
     def cancelled(self, order_id: str, now_ns: int) -> None:
@@ -179,7 +181,7 @@ class Slot:
         if order is None:
             return
         self._dealing.outcomes["cancelled"] += 1
-        order.cancelled(self._cancel_reason, now_ns)
+        order.cancelled(self._cancel_reason, now_ns, at_ns=now_ns)
         self._end(now_ns)
 
     def cancel_failed(self, order_id: str, now_ns: int) -> None:
@@ -194,7 +196,7 @@ class Slot:
         if order is None:
             return
         self._count_placement("expired")
-        order.expired("time_in_force", now_ns)
+        order.expired("time_in_force", now_ns, at_ns=now_ns)
         self._end(now_ns)
 
     def timed_out(self, order_id: str, now_ns: int) -> None:
@@ -206,6 +208,7 @@ class Slot:
         self.state = SlotState.UNKNOWN
         self._count_placement("unknown")
         order.timed_out(_NO_ANSWER)
+        self._dealing.changed(now_ns)
         self._dealing.gateway.find(order_id, self, now_ns)
 
     def found(self, order_id: str, resting: OrderRequest | None, now_ns: int) -> None:
@@ -217,7 +220,7 @@ class Slot:
             self._found_absent(order, now_ns)
             return
         if not self._take_terms(resting.price, resting.quantity, now_ns):
-            order.acked(now_ns, f"X{order_id}")
+            order.acked(now_ns, f"X{order_id}", at_ns=now_ns)
         self._live(now_ns)
 
     def executed(self, execution: Execution, now_ns: int) -> None:
@@ -237,6 +240,7 @@ class Slot:
             Liquidity.MAKER,
             execution.exchange_ns,
             execution.trade_id,
+            now_ns,
         )
         if self.remaining:
             self._resting = True
@@ -282,19 +286,19 @@ class Slot:
             return False
         self._request = wanted
         self._dealing.outcomes["replaced"] += 1
-        self._order.replaced(price, quantity, now_ns, self._asked_ns)
+        self._order.replaced(price, quantity, now_ns, at_ns=now_ns)
         return True
 
     def _found_absent(self, order: Order, now_ns: int) -> None:
         """It never arrived, or it was cancelled, or an amend had taken it out; a fill would have been told."""
         if self._cancel_reason is not None:
             self._dealing.outcomes["cancelled"] += 1
-            order.cancelled(self._cancel_reason, now_ns)
+            order.cancelled(self._cancel_reason, now_ns, at_ns=now_ns)
         elif self._resting:
             self._dealing.outcomes["removed"] += 1
-            order.expired(WOULD_TAKE, now_ns)
+            order.expired(WOULD_TAKE, now_ns, at_ns=now_ns)
         else:
-            order.rejected("never_arrived", now_ns)
+            order.rejected("never_arrived", now_ns, at_ns=now_ns)
         self._end(now_ns)
 
     def _back_off(self, reason: str, now_ns: int) -> None:

@@ -58,10 +58,6 @@ class Trader:
         self._orders += 1
         return f"{self._bot.run[-8:]}-{self._orders}"
 
-    def clock(self) -> int:
-        """The telemetry's time, UTC nanoseconds."""
-        return self._bot.now_ns()
-
     # What comes in.
 
     @property

@@ -3,12 +3,15 @@
 Prices and quantities are integers of 10⁻¹⁸. A side is a tuple of (price, quantity), best first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 Level = tuple[int, int]
 Levels = tuple[Level, ...]
+Quantities = Mapping[int, int]
+"""By price."""
 
 EMPTY: Final[Levels] = ()
 
@@ -47,11 +50,16 @@ def condition(bids: Levels, asks: Levels) -> Condition:
     return Condition.VALID if bids[0][0] < asks[0][0] else Condition.CROSSED
 
 
-def without_us(levels: Levels, ours: Levels) -> int | None:
-    """The best price that holds more than our own quantity; None if the known levels end before."""
+def without_us(levels: Levels, least: Quantities, most: Quantities) -> int | None:
+    """The best price that holds more than is ours. least, most: what of each price may be ours.
+
+    None if the known levels end before, or if it depends on how much is ours.
+    """
     for price, quantity in levels:
-        if quantity > sum(own for at, own in ours if at == price):
+        if quantity > most.get(price, 0):
             return price
+        if quantity > least.get(price, 0):
+            return None
     return None
 
 

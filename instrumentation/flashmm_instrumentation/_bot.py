@@ -16,7 +16,7 @@ from flashmm_instrumentation._instrument import instrument
 from flashmm_instrumentation._integrator import GRACE_NS, SECOND_NS
 from flashmm_instrumentation._market import Market, depth_rule
 from flashmm_instrumentation._model import Model
-from flashmm_instrumentation._numbers import Number, amount_text
+from flashmm_instrumentation._numbers import Number, amount_text, figure
 from flashmm_instrumentation._pipeline import Pipeline
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
@@ -130,10 +130,10 @@ class Bot:
     def pnl(self, currency: str, realized: Number, unrealized: Number, fees: Number = 0, funding: Number = 0) -> None:
         """Profit and loss since the run began. fees and funding: negative when paid."""
         instruments, labels = self._core.instruments, {attr.CURRENCY: currency}
-        instruments.pnl_realized.set(float(realized), labels)
-        instruments.pnl_unrealized.set(float(unrealized), labels)
-        instruments.pnl_fees.set(float(fees), labels)
-        instruments.pnl_funding.set(float(funding), labels)
+        instruments.pnl_realized.set(figure(realized, "realized"), labels)
+        instruments.pnl_unrealized.set(figure(unrealized, "unrealized"), labels)
+        instruments.pnl_fees.set(figure(fees, "fees"), labels)
+        instruments.pnl_funding.set(figure(funding, "funding"), labels)
 
     @survives
     def risk(
@@ -145,11 +145,11 @@ class Bot:
     ) -> None:
         """Absolute notional of the open positions, its limit, and the value at risk as a positive loss."""
         instruments, labels = self._core.instruments, {attr.CURRENCY: currency}
-        instruments.risk_exposure.set(float(exposure), labels)
+        instruments.risk_exposure.set(figure(exposure, "exposure"), labels)
         if exposure_limit is not None:
-            instruments.risk_exposure_limit.set(float(exposure_limit), labels)
+            instruments.risk_exposure_limit.set(figure(exposure_limit, "exposure_limit"), labels)
         if var is not None:
-            instruments.risk_var.set(float(var), labels)
+            instruments.risk_var.set(figure(var, "var"), labels)
 
     @survives
     def error(self, error_type: str) -> None:
@@ -164,7 +164,7 @@ class Bot:
         body = {
             "venue": venue,
             "transfer_id": transfer_id,
-            "amount": amount_text(amount),
+            "amount": amount_text(amount, "amount"),
             "currency": currency,
             "exchange_time_ns": exchange_ns,
         }

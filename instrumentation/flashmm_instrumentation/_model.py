@@ -4,6 +4,7 @@ from typing import Final
 
 from flashmm_instrumentation._boundary import Boundary, Misuse, survives
 from flashmm_instrumentation._core import Core
+from flashmm_instrumentation._numbers import figure
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
 from flashmm_instrumentation.semconv.attributes import MisuseReason
@@ -46,7 +47,7 @@ class Model:
         self._open[prediction_id] = symbol
         self._emit(events.PREDICTION.name, at_ns, prediction_id, symbol, {"horizon_ns": horizon_ns}, value)
         if duration_s is not None:
-            self._core.instruments.inference_duration.record(duration_s, self._labels)
+            self._core.instruments.inference_duration.record(figure(duration_s, "duration_s"), self._labels)
 
     @survives
     def outcome(self, prediction_id: str, value: float, at_ns: int | None = None) -> None:
@@ -59,16 +60,16 @@ class Model:
     @survives
     def accuracy(self, symbol: str, share: float) -> None:
         """Share, 0 to 1, of the recent predictions whose direction came true."""
-        self._core.instruments.model_accuracy.set(share, {**self._labels, attr.SYMBOL: symbol})
+        self._core.instruments.model_accuracy.set(figure(share, "share"), {**self._labels, attr.SYMBOL: symbol})
 
     @survives
     def drift(self, feature: str, index: float) -> None:
         """Population stability index of a feature (or of `prediction`) against its reference window."""
-        self._core.instruments.model_drift.set(index, {**self._labels, attr.FEATURE: feature})
+        self._core.instruments.model_drift.set(figure(index, "index"), {**self._labels, attr.FEATURE: feature})
 
     def _emit(
         self, kind: str, at_ns: int | None, prediction_id: str, symbol: str, more: dict[str, int], value: float
     ) -> None:
         now_ns = self._core.clock.now_ns() if at_ns is None else at_ns
         body = {"venue": self._venue, "symbol": symbol, "model": self._name, "prediction_id": prediction_id}
-        self._core.emit(kind, now_ns, {**body, **more, "value": float(value)})
+        self._core.emit(kind, now_ns, {**body, **more, "value": figure(value, "value")})

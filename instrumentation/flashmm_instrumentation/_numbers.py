@@ -1,6 +1,8 @@
 """Prices and quantities: exact, as integers of 10⁻¹⁸ inside and as decimal strings on the wire."""
 
+import math
 from decimal import Context, Decimal, InvalidOperation
+from operator import index
 from typing import Final
 
 Number = Decimal | int | float | str
@@ -18,34 +20,44 @@ class NotADecimal(ValueError):
     """The value is no finite number, or has more than 20 digits before or 18 after the point."""
 
 
-def atto(value: Number) -> int:
-    """value in units of 10⁻¹⁸, exact. Raises NotADecimal."""
-    if type(value) is int:
-        scaled = value * ATTO
-    else:
-        scaled = _scaled(Decimal(repr(value)) if isinstance(value, float) else _parsed(value))
+def atto(value: Number, name: str = "value") -> int:
+    """value in units of 10⁻¹⁸, exact. Raises NotADecimal, which says name and what to pass instead."""
+    scaled = value * ATTO if type(value) is int else _scaled(_parsed(value, name), name)
     if not -_LIMIT < scaled < _LIMIT:
-        raise NotADecimal(f"{value!r} has more than 20 digits before the point")
+        raise NotADecimal(f"{name} {value!r} has more than 20 digits before the point")
     return scaled
 
 
-def _parsed(value: Decimal | int | str) -> Decimal:
+def _parsed(value: Number, name: str) -> Decimal:
+    if isinstance(value, float):
+        return Decimal(float.__repr__(value))  # its shortest form, also of a float64 of numpy's
     try:
-        return Decimal(value)
-    except InvalidOperation:
-        raise NotADecimal(f"{value!r} is not a number") from None
+        return Decimal(value if isinstance(value, Decimal | str) else index(value))
+    except (InvalidOperation, TypeError):
+        raise NotADecimal(f"{name} {value!r} is no number: pass a Decimal, an int or a str such as '0.1'") from None
 
 
-def _scaled(value: Decimal) -> int:
+def _scaled(value: Decimal, name: str) -> int:
     if not value.is_finite():
-        raise NotADecimal(f"{value} is not finite")
+        raise NotADecimal(f"{name} {value} is not finite: pass None, or do not call, where there is no value")
     if value.adjusted() > 20:
-        raise NotADecimal(f"{value} has more than 20 digits before the point")
+        raise NotADecimal(f"{name} {value} has more than 20 digits before the point")
     shifted = _EXACT.scaleb(value, _SCALE)
     scaled = int(shifted)
     if scaled != shifted:
-        raise NotADecimal(f"{value} has more than 18 digits after the point")
+        raise NotADecimal(f"{name} {value} has more than 18 digits after the point: round it")
     return scaled
+
+
+def figure(value: Number, name: str) -> float:
+    """value as a gauge has it. Raises NotADecimal where it is no finite number."""
+    try:
+        read = float(value)
+    except (TypeError, ValueError):
+        read = math.nan
+    if not math.isfinite(read):
+        raise NotADecimal(f"{name} {value!r} is no finite number: do not call where there is no value")
+    return read
 
 
 def text(scaled: int, scale: int = _SCALE) -> str:
@@ -57,9 +69,14 @@ def text(scaled: int, scale: int = _SCALE) -> str:
     return f"{sign}{whole}." + f"{fraction:0{scale}d}".rstrip("0")
 
 
-def amount_text(value: Number) -> str:
+def amount_text(value: Number, name: str = "value") -> str:
     """value as the wire's decimal string. Raises NotADecimal."""
-    return text(atto(value))
+    return text(atto(value, name))
+
+
+def optional_text(value: Number | None, name: str) -> str | None:
+    """The same where there may be none."""
+    return None if value is None else amount_text(value, name)
 
 
 class Grid:
@@ -71,19 +88,22 @@ class Grid:
     __slots__ = ("_per_unit", "known", "step")
 
     def __init__(self, step: Number) -> None:
-        self.step: Final = atto(step)
+        self.step: Final = atto(step, "a step")
         if self.step <= 0:
             raise NotADecimal(f"a step must be positive, not {step!r}")
         self._per_unit = ATTO / self.step
         self.known: Final[dict[Number, int]] = {}
 
-    def atto(self, value: Number) -> int:
+    def atto(self, value: Number, name: str = "value") -> int:
         """value in 10⁻¹⁸; a float within a millionth of a step of the grid is that grid point."""
-        if type(value) is float:
+        if isinstance(value, float):
             steps = value * self._per_unit
-            if abs(steps) < 1e15 and abs(steps - (nearest := round(steps))) <= _FLOAT_SLACK + abs(steps) * 1e-12:
+            if (
+                abs(steps) < 1e15
+                and abs(steps - (nearest := round(float(steps)))) <= _FLOAT_SLACK + abs(steps) * 1e-12
+            ):
                 return nearest * self.step
-        return atto(value)
+        return atto(value, name)
 
     def holds(self, scaled: int) -> bool:
         """Whether scaled (in 10⁻¹⁸) is on the grid."""

@@ -5,11 +5,15 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, set_span_in_context
 
-from flashmm_instrumentation._boundary import Boundary, Misuse, survives
-from flashmm_instrumentation._numbers import Number, amount_text, text
+from flashmm_instrumentation._boundary import Boundary, survives
+from flashmm_instrumentation._inputs import ID_LIMIT
+from flashmm_instrumentation._inputs import liquidity as known_liquidity
+from flashmm_instrumentation._numbers import Number, amount_text
 from flashmm_instrumentation._placement import Placement
+from flashmm_instrumentation._record import Execution, OrderRecord
 from flashmm_instrumentation._scope import MarketScope
 from flashmm_instrumentation._transitions import LEGAL, TERMINAL, follows
+from flashmm_instrumentation._whereabouts import Whereabouts
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
 from flashmm_instrumentation.semconv.attributes import Liquidity, MisuseReason, OrderState, Outcome, Side, Stage
@@ -29,24 +33,20 @@ class Order:
     """The marks of one order's life, in the order in which they happen. Each means now unless `at_ns` says else.
 
     Placement: decided, risk_checked, signed, submitted, then acked, rejected, timed_out or expired; leave out what
-    your bot does not do. Later: replaced, filled, cancel_requested, cancelled, expired. What cannot follow is
-    reported as it happened and counted (`illegal_transition`). Not for use from several threads at once.
+    your bot does not do. Later: replace_requested, replaced, filled, cancel_requested, cancelled, expired. What
+    cannot follow is reported as it happened and counted (`illegal_transition`). Not for several threads at once.
     """
 
     __slots__ = (
         "_acked_ns",
-        "_arrival_mid",
         "_cancel_ns",
-        "_exchange_id",
-        "_filled",
-        "_id",
         "_placed",
         "_placement",
-        "_price",
-        "_quantity",
+        "_record",
+        "_replace_ns",
         "_scope",
-        "_side",
         "_state",
+        "_where",
     )
 
     def __init__(
@@ -60,19 +60,16 @@ class Order:
         now_ns: int,
     ) -> None:
         self._scope = scope
-        self._side = side
-        self._price = price
-        self._quantity = quantity
-        self._id = order_id
-        self._filled = 0
-        self._exchange_id: str | None = None
-        self._arrival_mid = scope.mid
+        self._record = OrderRecord(scope.terms, side, price, quantity, order_id, scope.mid)
         self._state = OrderState.PENDING
         self._placed = False
         self._acked_ns: int | None = None
         self._cancel_ns: int | None = None
+        self._replace_ns: int | None = None
+        self._where = Whereabouts(scope, side, order_id)
         self._placement = Placement(scope, side, start_ns, self._attributes())
         self._report(OrderState.PENDING, now_ns)
+        self._where.doubt(self._record.resting(price, quantity), now_ns)
 
     @property
     def boundary(self) -> Boundary:
@@ -82,7 +79,7 @@ class Order:
     @property
     def id(self) -> str:
         """The client order id."""
-        return self._id
+        return self._record.order_id
 
     @property
     def state(self) -> OrderState:
@@ -121,7 +118,7 @@ class Order:
     ) -> None:
         """The exchange has accepted the order, at exchange_ns by its own clock."""
         now_ns = self._now_ns(at_ns)
-        self._exchange_id = exchange_order_id or self._exchange_id
+        self._learn_id(exchange_order_id)
         if not self._placed:
             self._placement.mark(Stage.ACK, now_ns)
         self._observe_clock(exchange_ns, now_ns)
@@ -142,6 +139,17 @@ class Order:
     # What happens later.
 
     @survives
+    def replace_requested(self, price: Number | None, quantity: Number, at_ns: int | None = None) -> None:
+        """The bot has asked for other terms; until the answer the order may be in the book with either.
+
+        quantity: the order's whole one, with what has filled. No state follows before `replaced` is told.
+        """
+        self._replace_ns = self._now_ns(at_ns)
+        record = self._record
+        wanted = record.resting(_price(self._scope, price), self._scope.inputs.positive(quantity))
+        self._where.doubt(record.resting(record.price, record.quantity) + wanted, self._replace_ns)
+
+    @survives
     def replaced(
         self,
         price: Number | None,
@@ -150,12 +158,12 @@ class Order:
         requested_ns: int | None = None,
         at_ns: int | None = None,
     ) -> None:
-        """The exchange has amended the order; requested_ns: when the bot asked for it."""
+        """The exchange has amended the order. requested_ns: when the bot asked, if replace_requested was not told."""
         now_ns = self._now_ns(at_ns)
-        terms = self._scope.terms
-        self._price = None if price is None else terms.tick.atto(price)
-        self._quantity = terms.lot.atto(quantity)
-        self._later("amend", requested_ns or now_ns, now_ns)
+        record = self._record
+        record.price, record.quantity = _price(self._scope, price), self._scope.inputs.positive(quantity)
+        self._later("amend", requested_ns or self._replace_ns or now_ns, now_ns)
+        self._replace_ns = None
         self._enter(OrderState.REPLACED, now_ns, exchange_ns=exchange_ns)
 
     @survives
@@ -172,32 +180,22 @@ class Order:
         at_ns: int | None = None,
     ) -> None:
         """An execution. fee: negative when paid, positive when rebated."""
-        now_ns = self._now_ns(at_ns)
-        terms = self._scope.terms
-        price_atto, quantity_atto = terms.tick.atto(price), terms.lot.atto(quantity)
-        if quantity_atto <= 0:
-            raise Misuse(MisuseReason.BAD_QUANTITY, f"a fill of {quantity!r}")
-        liquidity = Liquidity(liquidity)
-        self._filled += quantity_atto
-        body = {
-            "venue": terms.venue,
-            "symbol": terms.symbol,
-            "fill_id": fill_id,
-            "order_id": self._id,
-            "trade_id": trade_id,
-            "side": self._side.value,
-            "price": text(price_atto),
-            "quantity": text(quantity_atto),
-            "liquidity": liquidity.value,
-            "fee": amount_text(fee),
-            "fee_currency": fee_currency,
-            "mid": self._scope.mid,
-            "exchange_time_ns": exchange_ns,
-        }
-        self._scope.core.emit(events.FILL.name, now_ns, body, self._placement.span)
-        with self._scope.lock:
-            self._scope.integrator.fill(now_ns, quantity_atto)
-        self._measure_fill(liquidity, price_atto, quantity_atto)
+        now_ns, scope = self._now_ns(at_ns), self._scope
+        execution = Execution(
+            scope.inputs.identifier(fill_id, "fill_id"),
+            scope.inputs.fill_price(price),
+            scope.inputs.positive(quantity),
+            amount_text(fee, "fee"),
+            fee_currency,
+            known_liquidity(liquidity),
+            scope.mid,
+            scope.inputs.whole(exchange_ns),
+            scope.inputs.optional_id(trade_id, "trade_id"),
+        )
+        self._record.filled += execution.quantity
+        scope.core.emit(events.FILL.name, now_ns, self._record.fill(execution), self._placement.span)
+        scope.sampler.fill(now_ns, execution.quantity)
+        self._measure_fill(execution)
         self._later("fill", now_ns, now_ns)
         self._after_fill(now_ns, exchange_ns)
 
@@ -222,11 +220,12 @@ class Order:
     # Behind the marks.
 
     def _now_ns(self, at_ns: int | None) -> int:
-        return self._scope.core.clock.now_ns() if at_ns is None else at_ns
+        scope = self._scope
+        return scope.inputs.time(at_ns, scope.core.clock.now_ns(), "at_ns")
 
     def _mark(self, stage: Stage, at_ns: int | None) -> None:
         if self._placed:
-            self.boundary.note(MisuseReason.LATE_STAGE, f"{stage.value} after the placement's end, order {self._id}")
+            self.boundary.note(MisuseReason.LATE_STAGE, f"{stage.value} after the placement's end, order {self.id}")
             return
         self._placement.mark(stage, self._now_ns(at_ns))
 
@@ -235,12 +234,13 @@ class Order:
     ) -> None:
         if state not in LEGAL[self._state]:
             self.boundary.note(
-                MisuseReason.ILLEGAL_TRANSITION, f"{self._state.value} → {state.value}, order {self._id}"
+                MisuseReason.ILLEGAL_TRANSITION, f"{self._state.value} → {state.value}, order {self.id}"
             )
+        self._locate(state, now_ns)
         outcome = _ENDS_PLACEMENT.get(state)
         if outcome is not None and not self._placed:
             self._placed = True
-            self._placement.finish(outcome, now_ns, reason)
+            self._placement.finish(outcome, now_ns, _cut(reason))
         if outcome is Outcome.ACKED and self._acked_ns is None:
             self._acked_ns = now_ns
         if state in TERMINAL and self._state not in TERMINAL:
@@ -251,41 +251,37 @@ class Order:
     def _report(
         self, state: OrderState, now_ns: int, reason: str | None = None, exchange_ns: int | None = None
     ) -> None:
-        terms = self._scope.terms
-        body = {
-            "venue": terms.venue,
-            "symbol": terms.symbol,
-            "order_id": self._id,
-            "exchange_order_id": self._exchange_id,
-            "state": state.value,
-            "side": self._side.value,
-            "price": None if self._price is None else text(self._price),
-            "quantity": text(self._quantity),
-            "filled_quantity": text(self._filled),
-            "reason": reason,
-            "arrival_mid": self._arrival_mid,
-            "exchange_time_ns": exchange_ns,
-        }
+        body = self._record.transition(state, _cut(reason), self._scope.inputs.whole(exchange_ns))
         self._scope.core.emit(events.ORDER.name, now_ns, body, self._placement.span)
 
+    def _locate(self, state: OrderState, now_ns: int) -> None:
+        """A request without an answer puts the order in doubt; an answer, or the first fill of all, takes it out."""
+        record = self._record
+        if state in (OrderState.CANCEL_PENDING, OrderState.UNKNOWN):
+            self._where.doubt(record.resting(record.price, record.quantity), now_ns)
+        elif state is not OrderState.PART_FILLED or self._acked_ns is None:
+            self._where.known(now_ns)
+
     def _after_fill(self, now_ns: int, exchange_ns: int | None) -> None:
-        if self._filled > self._quantity:
-            self.boundary.note(MisuseReason.OVERFILLED, f"order {self._id}")
-        done = self._filled >= self._quantity
+        record = self._record
+        if record.filled > record.quantity:
+            self.boundary.note(MisuseReason.OVERFILLED, f"order {self.id}")
+        done = record.filled >= record.quantity
         self._enter(OrderState.FILLED if done else OrderState.PART_FILLED, now_ns, exchange_ns=exchange_ns)
 
-    def _measure_fill(self, liquidity: Liquidity, price: int, quantity: int) -> None:
-        core, labels, key = self._scope.core, self._scope.labels, (self._side, liquidity)
+    def _measure_fill(self, execution: Execution) -> None:
+        core, labels, key = self._scope.core, self._scope.labels, (self._record.side, execution.liquidity)
         context = set_span_in_context(NonRecordingSpan(self._placement.span), Context())
+        notional = self._scope.terms.notional(execution.price, execution.quantity)
         core.instruments.fills.add(1, labels.fill[key], context)
-        core.instruments.fill_notional.add(self._scope.terms.notional(price, quantity), labels.notional[key], context)
+        core.instruments.fill_notional.add(notional, labels.notional[key], context)
 
     def _measure_lifetime(self, state: OrderState, now_ns: int) -> None:
         if self._acked_ns is None or state is OrderState.REJECTED:
             return
         context = set_span_in_context(NonRecordingSpan(self._placement.span), Context())
         self._scope.core.instruments.order_lifetime.record(
-            max(0, now_ns - self._acked_ns) / 1e9, self._scope.labels.side[self._side], context
+            max(0, now_ns - self._acked_ns) / 1e9, self._scope.labels.side[self._record.side], context
         )
 
     def _later(self, name: str, start_ns: int, end_ns: int) -> None:
@@ -297,8 +293,21 @@ class Order:
         )
 
     def _attributes(self) -> dict[str, str]:
-        return {**self._scope.labels.side[self._side], attr.ORDER_ID: self._id}
+        return {**self._scope.labels.side[self._record.side], attr.ORDER_ID: self.id}
+
+    def _learn_id(self, exchange_order_id: str | None) -> None:
+        if exchange_order_id is not None:
+            self._record.exchange_id = self._scope.inputs.identifier(exchange_order_id, "exchange_order_id")
 
     def _observe_clock(self, exchange_ns: int | None, now_ns: int) -> None:
+        scope, exchange_ns = self._scope, self._scope.inputs.whole(exchange_ns)
         if exchange_ns is not None:
-            self._scope.core.clock_offset(self._scope.terms.venue, exchange_ns, now_ns)
+            scope.core.clock_offset(scope.terms.venue, exchange_ns, now_ns)
+
+
+def _price(scope: MarketScope, price: Number | None) -> int | None:
+    return None if price is None else scope.inputs.price(price)
+
+
+def _cut(reason: str | None) -> str | None:
+    return None if reason is None else str(reason)[:ID_LIMIT]

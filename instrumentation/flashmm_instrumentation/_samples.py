@@ -2,10 +2,11 @@
 
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._instrument import Instrument
-from flashmm_instrumentation._integrator import Sample, Sums
+from flashmm_instrumentation._integrator import Sample
 from flashmm_instrumentation._labels import Attributes
 from flashmm_instrumentation._numbers import text
 from flashmm_instrumentation._streams import Body
+from flashmm_instrumentation._sums import Sums
 from flashmm_instrumentation.semconv import events
 
 

@@ -1,29 +1,27 @@
 """What the orders of one market share."""
 
-import threading
 from typing import Final
 
+from flashmm_instrumentation._book import DepthRule
 from flashmm_instrumentation._core import Core, core_to_nowhere
+from flashmm_instrumentation._inputs import Inputs
 from flashmm_instrumentation._instrument import Instrument
-from flashmm_instrumentation._integrator import SpreadIntegrator
-from flashmm_instrumentation._labels import MarketLabels
+from flashmm_instrumentation._labels import market_labels
 from flashmm_instrumentation._numbers import text
+from flashmm_instrumentation._sampler import Sampler
 
 
 class MarketScope:
-    """The market as its orders see it.
+    """The market as its orders see it. mid2: twice the last book's mid in 10⁻¹⁸, None where it had none."""
 
-    mid2: twice the last book's mid in 10⁻¹⁸, None where it had none. lock: held around the integrator.
-    """
+    __slots__ = ("core", "inputs", "labels", "mid2", "sampler", "terms")
 
-    __slots__ = ("core", "integrator", "labels", "lock", "mid2", "terms")
-
-    def __init__(self, core: Core, terms: Instrument, labels: MarketLabels, integrator: SpreadIntegrator) -> None:
+    def __init__(self, core: Core, terms: Instrument, stale_after_ns: int, depth: DepthRule | None) -> None:
         self.core: Final = core
         self.terms: Final = terms
-        self.labels: Final = labels
-        self.integrator = integrator
-        self.lock = threading.Lock()
+        self.labels: Final = market_labels(terms.venue, terms.symbol, terms.quote)
+        self.inputs: Final = Inputs(core.boundary, terms)
+        self.sampler: Final = Sampler(core, terms, self.labels.market, depth, stale_after_ns)
         self.mid2: int | None = None
 
     @property
@@ -33,5 +31,4 @@ class MarketScope:
 
     def to_nowhere(self) -> "MarketScope":
         """The same market, whose telemetry goes nowhere."""
-        unused = SpreadIntegrator(self.terms.tick.step, 0, 0)
-        return MarketScope(core_to_nowhere(self.core.clock), self.terms, self.labels, unused)
+        return MarketScope(core_to_nowhere(self.core.clock), self.terms, 0, None)

@@ -160,7 +160,7 @@ SPREAD_SAMPLE: Final = EventKind(
         ),
         _int(
             "unknown_ns",
-            "Valid, but the market without our orders could not be derived.",
+            "Valid, but the market without us is not derivable: the known levels end, or an answer is awaited.",
             required=True,
             unit="ns",
         ),

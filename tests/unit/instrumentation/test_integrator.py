@@ -18,72 +18,121 @@ from flashmm_instrumentation._integrator import (
     Sample,
     SpreadIntegrator,
 )
+from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv.attributes import MisuseReason
 
 TICK = 10**17
 LOT = 10**15
 STALE_NS = 700_000_000
-START_NS = 5_300_000_000
+START_NS = 100_000_300_000_000
 DEPTH = DepthRule(notional=300 * 10**18, multiplier=10**18, inverse=False)
 
 Side = tuple[tuple[int, int], ...]
+Key = tuple[int, int, int, int, int]
+"""When a change takes effect: how often the clock was set back, the time, the time told, rank, order of arrival."""
 
 
 @dataclass
 class Change:
-    """What took effect, with the order of its taking effect. kind: book, quotes, assignment."""
+    """What was told. kind: book, quotes, doubt, assignment."""
 
-    effective_ns: int
-    at_ns: int
-    arrival: int
+    key: Key
     kind: str
     received_ns: int = 0
     bids: Side = ()
     asks: Side = ()
     assignment: str | None = None
+    order_id: str = ""
 
 
 @dataclass
 class Oracle:
-    """Keeps everything that happened and answers what held at an instant."""
+    """Keeps everything that happened and answers what held at an instant (epoch, ns)."""
 
     changes: list[Change] = field(default_factory=list)
+    begins: list[int] = field(default_factory=lambda: [START_NS])
+    """Where each epoch began."""
 
-    def latest(self, kind: str, at_ns: int) -> Change | None:
-        past = [change for change in self.changes if change.kind == kind and change.effective_ns <= at_ns]
-        return max(past, key=lambda change: (change.effective_ns, change.at_ns, change.arrival), default=None)
+    def past(self, kind: str, epoch: int, at_ns: int) -> list[Change]:
+        found = [change for change in self.changes if change.kind == kind and change.key[:2] <= (epoch, at_ns)]
+        return sorted(found, key=lambda change: change.key)
 
-    def instants(self, start_ns: int, end_ns: int) -> list[int]:
+    def latest(self, kind: str, epoch: int, at_ns: int) -> Change | None:
+        return next(reversed(self.past(kind, epoch, at_ns)), None)
+
+    def fresh_until(self, epoch: int, at_ns: int) -> int:
+        book = self.latest("book", epoch, at_ns)
+        return (book.received_ns if book and book.key[0] == epoch else self.begins[epoch]) + STALE_NS
+
+    def instants(self, epoch: int, start_ns: int, end_ns: int) -> list[int]:
         """Where anything can change in [start, end], and both ends."""
-        points = {start_ns, end_ns, START_NS + STALE_NS}
+        points = {start_ns, end_ns, self.begins[epoch] + STALE_NS}
         for change in self.changes:
-            points |= {change.effective_ns, change.received_ns + STALE_NS}
+            points |= {change.key[1], change.received_ns + STALE_NS}
         return sorted(point for point in points if start_ns <= point <= end_ns)
 
-    def integrals(self, start_ns: int, end_ns: int) -> dict[str, Fraction]:
+    def integrals(self, epoch: int, start_ns: int, end_ns: int) -> dict[str, Fraction]:
         totals: dict[str, Fraction] = {}
-        instants = self.instants(start_ns, end_ns)
-        for begin, end in itertools.pairwise(instants):
-            for name, rate in self.rates(begin).items():
+        for begin, end in itertools.pairwise(self.instants(epoch, start_ns, end_ns)):
+            for name, rate in self.rates(epoch, begin).items():
                 totals[name] = totals.get(name, Fraction(0)) + rate * (end - begin)
         return totals
 
-    def rates(self, at_ns: int) -> dict[str, Fraction]:
-        book, quotes = self.latest("book", at_ns), self.latest("quotes", at_ns)
+    def rates(self, epoch: int, at_ns: int) -> dict[str, Fraction]:
+        book, quotes = self.latest("book", epoch, at_ns), self.latest("quotes", epoch, at_ns)
         own_bids, own_asks = (quotes.bids, quotes.asks) if quotes else ((), ())
         rates = {"quoting_ns": Fraction(bool(own_bids or own_asks))}
-        fresh_until = (book.received_ns if book else START_NS) + STALE_NS
-        if at_ns >= fresh_until:
+        if at_ns >= self.fresh_until(epoch, at_ns):
             return rates | {"stale_ns": Fraction(1)}
         if book is None or not book.bids or not book.asks:
             return rates | {"one_sided_ns": Fraction(1)}
         if book.bids[0][0] >= book.asks[0][0]:
             return rates | {"crossed_ns": Fraction(1)}
-        return rates | valid_rates(book.bids, book.asks, own_bids, own_asks)
+        return rates | valid_rates(book, own_bids, own_asks, self.market(book, epoch, at_ns))
+
+    def market(self, book: Change, epoch: int, at_ns: int) -> Fraction | None:
+        """The market's spread without us, if it is the same in every world that what was told allows."""
+        bid = self.others(book, "bids", epoch, at_ns)
+        ask = self.others(book, "asks", epoch, at_ns)
+        return None if bid is None or ask is None else Fraction(ask - bid)
+
+    def others(self, book: Change, side: str, epoch: int, at_ns: int) -> int | None:
+        levels: Side = getattr(book, side)
+        possible = [sorted(self.possible(price, book, side, epoch, at_ns)) for price, _ in levels]
+        worlds = {best_left(levels, ours) for ours in itertools.product(*possible)}
+        return worlds.pop() if len(worlds) == 1 else None
+
+    def possible(self, price: int, book: Change, side: str, epoch: int, at_ns: int) -> set[int]:
+        """What may be ours at a price: as told when the book came, give or take orders in doubt; or as told since."""
+        quotes = self.past("quotes", epoch, at_ns)
+        before = [change for change in quotes if change.key < book.key]
+        told = sum_at(getattr(before[-1], side), price) if before else 0
+        amounts = {told}
+        for levels in self.in_doubt(book, side):
+            for quantity in [quantity for at, quantity in levels if at == price]:
+                amounts |= {amount + sign * quantity for amount in amounts for sign in (-1, 1)}
+        since = {sum_at(getattr(change, side), price) for change in quotes if change.key > book.key}
+        return {max(0, amount) for amount in amounts} | {amount for amount in since if amount > told}
+
+    def in_doubt(self, book: Change, side: str) -> list[Side]:
+        """Where each order may be that was in doubt when the book came."""
+        before = sorted((c for c in self.changes if c.kind == "doubt" and c.key < book.key), key=lambda c: c.key)
+        return list({change.order_id: getattr(change, side) for change in before}.values())
 
 
-def valid_rates(bids: Side, asks: Side, own_bids: Side, own_asks: Side) -> dict[str, Fraction]:
-    """The rates of a valid book, by removing our orders from it."""
+def sum_at(levels: Side, price: int) -> int:
+    return sum(quantity for at, quantity in levels if at == price)
+
+
+def best_left(levels: Side, ours: tuple[int, ...]) -> int | None:
+    """The best price once so much of each level is taken out."""
+    left = [price for (price, quantity), own in zip(levels, ours, strict=True) if quantity - own > 0]
+    return left[0] if left else None
+
+
+def valid_rates(book: Change, own_bids: Side, own_asks: Side, market: Fraction | None) -> dict[str, Fraction]:
+    """The rates of a valid book."""
+    bids, asks = book.bids, book.asks
     bid, ask = bids[0][0], asks[0][0]
     mid = Fraction(bid + ask, 2)
     rates = {
@@ -92,8 +141,6 @@ def valid_rates(bids: Side, asks: Side, own_bids: Side, own_asks: Side) -> dict[
         "mid_valid": mid,
         "one_tick_ns": Fraction(ask - bid == TICK),
     }
-    left_bids, left_asks = removed(bids, own_bids), removed(asks, own_asks)
-    market = Fraction(left_asks[0][0] - left_bids[0][0]) if left_bids and left_asks else None
     if market is None:
         rates["unknown_ns"] = Fraction(1)
     else:
@@ -111,14 +158,6 @@ def valid_rates(bids: Side, asks: Side, own_bids: Side, own_asks: Side) -> dict[
     return rates
 
 
-def removed(levels: Side, ours: Side) -> Side:
-    left = dict(levels)
-    for price, quantity in ours:
-        if price in left:
-            left[price] -= quantity
-    return tuple((price, left[price]) for price, _ in levels if left[price] > 0)
-
-
 def reached(levels: Side) -> int | None:
     notional = Fraction(0)
     for price, quantity in levels:
@@ -134,50 +173,74 @@ class Harness:
 
     integrator: SpreadIntegrator = field(default_factory=lambda: SpreadIntegrator(TICK, START_NS, STALE_NS, DEPTH))
     oracle: Oracle = field(default_factory=Oracle)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[tuple[int, Sample]] = field(default_factory=list)
+    """With their epochs."""
+    counted: list[tuple[Key, str]] = field(default_factory=list)
+    """What is counted by the sample in which it took effect."""
     last_book_ns: int | None = None
     closed_ns: int = START_NS
     arrivals: int = 0
-    reordered: int = 0
-    books: int = 0
 
-    def change(self, at_ns: int, kind: str, **what: object) -> None:
+    @property
+    def epoch(self) -> int:
+        return len(self.oracle.begins) - 1
+
+    def key(self, at_ns: int, rank: int = 2) -> Key:
         self.arrivals += 1
-        effective_ns = max(at_ns, self.closed_ns)
-        self.oracle.changes.append(Change(effective_ns, at_ns, self.arrivals, kind, **what))
+        return (self.epoch, max(at_ns, self.closed_ns), at_ns, rank, self.arrivals)
 
     def book(self, at_ns: int, bids: Side, asks: Side) -> None:
         accepted = self.integrator.book(at_ns, bids, asks)
-        last, refused = self.last_book_ns, False
-        if last is not None and at_ns < last:
-            refused = last - at_ns <= STALE_NS
-            if not refused:
-                self.change(last, "book", received_ns=last, bids=bids, asks=asks)
-        else:
-            self.change(at_ns, "book", received_ns=at_ns, bids=bids, asks=asks)
-        assert accepted is not refused
-        self.reordered += refused
-        self.books += not refused
-        self.last_book_ns = last if refused else at_ns
+        last = self.last_book_ns
+        if last is not None and at_ns < last and last - at_ns <= STALE_NS:
+            assert not accepted
+            self.counted.append((self.key(last), "reordered"))
+            return
+        assert accepted
+        taken_ns = at_ns if last is None else max(at_ns, last)
+        key = self.key(taken_ns)
+        self.oracle.changes.append(Change(key, "book", received_ns=taken_ns, bids=bids, asks=asks))
+        self.counted.append((key, "updates"))
+        self.last_book_ns = at_ns
 
     def quotes(self, at_ns: int, bids: Side, asks: Side) -> None:
         self.integrator.quotes(at_ns, bids, asks)
-        self.change(at_ns, "quotes", bids=bids, asks=asks)
+        self.oracle.changes.append(Change(self.key(at_ns, 1), "quotes", bids=bids, asks=asks))
+
+    def doubt(self, at_ns: int, order_id: str, side: str, levels: Side) -> None:
+        self.integrator.doubt(at_ns, order_id, attr.Side(side), levels)
+        key = self.key(at_ns, 1)
+        where = {"bids" if side == "buy" else "asks": levels}
+        self.oracle.changes.append(Change(key, "doubt", order_id=f"{side}{order_id}", **where))
 
     def assign(self, at_ns: int, assignment: str) -> None:
         self.integrator.assignment(at_ns, assignment)
-        self.change(at_ns, "assignment", assignment=assignment)
+        self.oracle.changes.append(Change(self.key(at_ns, 0), "assignment", assignment=assignment))
+
+    def trade(self, at_ns: int) -> None:
+        self.integrator.trade(at_ns, LOT)
+        self.counted.append((self.key(at_ns), "trades"))
+
+    def fill(self, at_ns: int) -> None:
+        self.integrator.fill(at_ns, LOT)
+        self.counted.append((self.key(at_ns), "own_volume"))
 
     def close(self, now_ns: int) -> None:
         self._keep(self.integrator.close_until(now_ns))
+
+    def set_back(self, now_ns: int) -> None:
+        """The clock is an hour or so behind: what was told before happened before."""
+        self._keep(self.integrator.close_until(now_ns))
+        self.oracle.begins.append(now_ns)
+        self.closed_ns, self.last_book_ns = now_ns, None
 
     def finish(self, now_ns: int) -> None:
         self._keep(self.integrator.finish(now_ns))
 
     def _keep(self, closed: Closed) -> None:
-        self.samples += closed.samples
-        if self.samples:
-            self.closed_ns = self.samples[-1].end_ns
+        self.samples += [(self.epoch, sample) for sample in closed.samples]
+        if closed.samples:
+            self.closed_ns = closed.samples[-1].end_ns
 
 
 # Few prices and quantities, so that ours are often the best level, and the whole of it.
@@ -193,69 +256,128 @@ def levels(draw: st.DrawFn, *, bids: bool, most: int = 3) -> Side:
     return tuple((price, draw(quantities)) for price in sorted(chosen, reverse=bids))
 
 
+KINDS = 4 * ["book"] + 2 * ["quotes", "doubt"] + ["answer", "trade", "fill", "assign", "close", "back"]
+WAITS = [0, 1, 1_000, 90_000_000, 400_000_000, 1_100_000_000]
+LATE = [0, 0, 0, 1, 50_000_000, 200_000_000, 900_000_000, 2_000_000_000]
+
+
+@dataclass
+class Step:
+    """One thing told: nanoseconds since the last, how late it is told, and what."""
+
+    kind: str
+    wait_ns: int
+    late_ns: int
+    bids: Side
+    asks: Side
+    order_id: str
+    side: str
+
+
 @st.composite
-def steps(draw: st.DrawFn) -> list[tuple[str, int, int, object]]:
-    """(kind, nanoseconds since the last step, how late it is told, payload)."""
-    kind = st.sampled_from(["book", "book", "book", "quotes", "quotes", "trade", "fill", "assign", "close"])
-    found = []
-    for _ in range(draw(st.integers(1, 25))):
-        chosen = draw(kind)
-        wait = draw(st.sampled_from([0, 1, 1_000, 90_000_000, 400_000_000, 1_100_000_000]))
-        late = draw(st.sampled_from([0, 0, 0, 1, 50_000_000, 200_000_000, 900_000_000, 2_000_000_000]))
-        sides = (draw(levels(bids=True)), draw(levels(bids=False)))
-        found.append((chosen, wait, late, sides))
-    return found
+def steps(draw: st.DrawFn) -> list[Step]:
+    """What a bot may tell, in any order."""
+    return [
+        Step(
+            draw(st.sampled_from(KINDS)),
+            draw(st.sampled_from(WAITS)),
+            draw(st.sampled_from(LATE)),
+            draw(levels(bids=True)),
+            draw(levels(bids=False)),
+            draw(st.sampled_from("ab")),
+            draw(st.sampled_from(["buy", "sell"])),
+        )
+        for _ in range(draw(st.integers(1, 25)))
+    ]
 
 
-@settings(max_examples=150, deadline=None)
-@given(steps())
-def test_every_integral_is_exact(found: list[tuple[str, int, int, object]]) -> None:
-    """Whatever the order of arrival, each sample equals the state at each instant, summed."""
-    harness, now_ns, trades, fills = Harness(), START_NS, 0, 0
-    for number, (kind, wait, late, sides) in enumerate(found):
-        now_ns += wait
-        at_ns = max(START_NS, now_ns - late)
-        if kind == "book":
-            harness.book(at_ns, *sides)
-        elif kind == "quotes":
-            harness.quotes(at_ns, *sides)
-        elif kind == "assign":
+def tell(harness: Harness, step: Step, at_ns: int, number: int) -> None:
+    """Tell both the same."""
+    match step.kind:
+        case "book":
+            harness.book(at_ns, step.bids, step.asks)
+        case "quotes":
+            harness.quotes(at_ns, step.bids, step.asks)
+        case "doubt":
+            harness.doubt(at_ns, step.order_id, step.side, step.bids if step.side == "buy" else step.asks)
+        case "answer":
+            harness.doubt(at_ns, step.order_id, step.side, ())
+        case "trade":
+            harness.trade(at_ns)
+        case "fill":
+            harness.fill(at_ns)
+        case _:
             harness.assign(at_ns, f"a{number % 2}")
-        elif kind == "close":
+
+
+@settings(max_examples=300)
+@given(steps())
+def test_every_integral_is_exact(found: list[Step]) -> None:
+    """Whatever the order of arrival, each sample equals the state at each instant, summed over its nanoseconds."""
+    harness, now_ns = Harness(), START_NS
+    for number, step in enumerate(found):
+        now_ns += step.wait_ns
+        if step.kind == "close":
             harness.close(now_ns)
-        elif kind == "trade":
-            trades += 1
-            harness.integrator.trade(at_ns, LOT)
+        elif step.kind == "back":
+            if harness.closed_ns - 3_600 * SECOND_NS > 0:
+                now_ns = harness.closed_ns - 3_600 * SECOND_NS
+                harness.set_back(now_ns)
         else:
-            fills += 1
-            harness.integrator.fill(at_ns, LOT)
+            tell(harness, step, max(harness.oracle.begins[-1], now_ns - step.late_ns), number)
     harness.finish(now_ns + 1)
-    assert_exact(harness, now_ns + 1)
-    sums = [sample.sums for sample in harness.samples]
-    assert sum(each.trades for each in sums) == trades
-    assert sum(each.market_volume for each in sums) == trades * LOT
-    assert sum(each.own_volume for each in sums) == fills * LOT
-    assert sum(each.updates for each in sums) == harness.books
-    assert sum(each.reordered for each in sums) == harness.reordered
+    assert harness.samples[-1][1].end_ns == now_ns + 1
+    assert_follow(harness)
+    for epoch, sample in harness.samples:
+        assert_exact(harness, epoch, sample)
+    assert_counted(harness)
 
 
-def assert_exact(harness: Harness, end_ns: int) -> None:
-    """The samples follow on one another, end at seconds or cuts, and hold what the oracle finds."""
-    samples = harness.samples
-    assert [sample.start_ns for sample in samples] == [START_NS, *(sample.end_ns for sample in samples[:-1])]
-    assert samples[-1].end_ns == end_ns
-    for sample in samples:
-        assert sample.end_ns <= (sample.start_ns // SECOND_NS + 1) * SECOND_NS
-        expected = harness.oracle.integrals(sample.start_ns, sample.end_ns)
-        sums = sample.sums
-        assert sums.valid_ns + sums.stale_ns + sums.one_sided_ns + sums.crossed_ns == sample.end_ns - sample.start_ns
-        for name in sums.__slots__:
-            if name.startswith("mid2_"):
-                assert Fraction(getattr(sums, name), 2) == expected.get("mid_" + name[5:], 0), name
-            elif name not in ("own_volume", "market_volume", "trades", "updates", "reordered"):
-                assert getattr(sums, name) == expected.get(name, 0), name
-        in_force = harness.oracle.latest("assignment", sample.end_ns - 1)
-        assert sample.assignment_id == (in_force.assignment if in_force else None)
+def assert_follow(harness: Harness) -> None:
+    """The samples of an epoch follow on one another and end at seconds or cuts."""
+    for epoch, begin_ns in enumerate(harness.oracle.begins):
+        samples = [sample for at, sample in harness.samples if at == epoch]
+        ends = [begin_ns, *(sample.end_ns for sample in samples)]
+        assert [sample.start_ns for sample in samples] == ends[:-1]
+        assert all(sample.end_ns <= (sample.start_ns // SECOND_NS + 1) * SECOND_NS for sample in samples)
+
+
+def assert_exact(harness: Harness, epoch: int, sample: Sample) -> None:
+    """The sample holds what the oracle finds, and its closing prices are those in force just before its end."""
+    oracle, sums, last_ns = harness.oracle, sample.sums, sample.end_ns - 1
+    expected = oracle.integrals(epoch, sample.start_ns, sample.end_ns)
+    assert sums.valid_ns + sums.stale_ns + sums.one_sided_ns + sums.crossed_ns == sample.end_ns - sample.start_ns
+    for name in sums.__slots__:
+        if name.startswith("mid2_"):
+            assert Fraction(getattr(sums, name), 2) == expected.get("mid_" + name[5:], 0), name
+        elif name not in COUNTED:
+            assert getattr(sums, name) == expected.get(name, 0), name
+    in_force = oracle.latest("assignment", epoch, last_ns)
+    assert sample.assignment_id == (in_force.assignment if in_force else None)
+    book, quotes = oracle.latest("book", epoch, last_ns), oracle.latest("quotes", epoch, last_ns)
+    stale = last_ns >= oracle.fresh_until(epoch, last_ns)
+    assert (sample.bid, sample.ask) == ((None, None) if stale or book is None else tops(book))
+    assert (sample.own_bid, sample.own_ask) == ((None, None) if quotes is None else tops(quotes))
+
+
+COUNTED = ("own_volume", "market_volume", "trades", "updates", "reordered")
+
+
+def assert_counted(harness: Harness) -> None:
+    """Volumes, trades and updates are in the sample in which they took effect, or in the next where there is none."""
+    found = [dict.fromkeys(COUNTED, 0) for _ in harness.samples]
+    for (epoch, effective_ns, *_), name in harness.counted:
+        later = (
+            n for n, (at, s) in enumerate(harness.samples) if at > epoch or (at == epoch and s.end_ns > effective_ns)
+        )
+        counts = found[next(later)]
+        counts[name] += LOT if name == "own_volume" else 1
+        counts["market_volume"] = counts["trades"] * LOT
+    assert [{name: getattr(sample.sums, name) for name in COUNTED} for _, sample in harness.samples] == found
+
+
+def tops(told: Change) -> tuple[int | None, int | None]:
+    return (told.bids[0][0] if told.bids else None, told.asks[0][0] if told.asks else None)
 
 
 def book(bid: int, ask: int, quantity: int = 1) -> tuple[Side, Side]:
@@ -299,7 +421,8 @@ def test_a_clock_set_back_begins_a_new_sample() -> None:
     integrator = SpreadIntegrator(TICK, 7200 * SECOND_NS, SECOND_NS)
     integrator.book(7200 * SECOND_NS, *book(100, 101))
     stepped = integrator.close_until(3600 * SECOND_NS)
-    assert (stepped.samples, stepped.troubles) == ([], {MisuseReason.CLOCK_STEP: 1})
+    assert [sample.end_ns - sample.start_ns for sample in stepped.samples] == [1]
+    assert stepped.troubles == {MisuseReason.CLOCK_STEP: 1}
     closed = integrator.close_until(3601 * SECOND_NS + GRACE_NS)
     assert [(sample.start_ns, sample.sums.valid_ns) for sample in closed.samples] == [(3600 * SECOND_NS, SECOND_NS)]
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from flashmm_instrumentation import SELL, Market, Misuse, NotADecimal
+from flashmm_instrumentation import BUY, SELL, Market, Misuse, NotADecimal
+from flashmm_instrumentation._ours import DOUBTS_LIMIT
 from flashmm_instrumentation.testing import START_NS, Capture
 
 from .conftest import bind, counts
@@ -183,6 +184,82 @@ def test_nonsense_is_refused(market: Market, call, reason: str) -> None:
         call(market)
 
 
+class Whole:
+    """An integer of another library's, as numpy has them."""
+
+    def __index__(self) -> int:
+        return 100
+
+
+class Shortest(float):
+    """A float of another library's, whose repr is not a number's."""
+
+    def __repr__(self) -> str:
+        return f"float64({float(self)})"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.book("cheap", 1, 101, 1), "bid 'cheap' is no number: pass a Decimal"),
+        (lambda m: m.book(100, 1, math.nan, 1), "ask NaN is not finite: pass None"),
+        (lambda m: m.book(100, 1, 101, Decimal("sNaN")), "ask_qty: .*sNaN.* is no number"),
+        (lambda m: m.book([100], 1, 101, 1), r"bid: \[100\] is no number"),
+        (lambda m: m.book(100, 1, Decimal("1E-19"), 1), "ask 1E-19 has more than 18 digits"),
+        (lambda m: m.book(100, 1, 10**21, 1), "ask 10{21} has more than 20 digits"),
+        (lambda m: m.quoting(100, 1, 101, -1), "our_ask_qty -1 is negative"),
+        (lambda m: m.quoting(100, 1, 101, None), "our_ask 101 with quantity None: give both"),
+        (lambda m: m.order(BUY, object(), 1, "o"), "price <object"),
+        (lambda m: m.order(BUY, 100, 1, "o").replaced(100, 0), "quantity is zero"),
+        (lambda m: m.order(BUY, 100, 1, "o").filled("f", 100, 1, "free", "USDT", "maker"), "fee 'free' is no number"),
+        (lambda m: m.order(BUY, 100, 1, "o").filled("f", 100, 1, 0, "USDT", "none"), "neither MAKER nor TAKER"),
+        (lambda m: m.inventory(math.inf), "position inf is no finite number"),
+        (lambda m: m.position(1, "dear"), "average_price 'dear'"),
+        (lambda m: m.funding("all"), "amount 'all'"),
+    ],
+)
+def test_a_refusal_names_the_argument_and_the_remedy(market: Market, call, message: str) -> None:
+    """The author reads which value it was; no exact type of number is asked for where the value is exact."""
+    with pytest.raises((Misuse, NotADecimal), match=message):
+        call(market)
+
+
+def test_numbers_of_other_libraries_are_read_exactly(market: Market, captured: Capture) -> None:
+    """Whatever counts as an integer, and floats of their own kind."""
+    market.book(Whole(), Shortest(0.1), Shortest(100.1), Whole())
+    captured.tick(seconds=2)
+    body = captured.events("flashmm.spread.sample")[0].body
+    assert (body["bid"], body["ask"]) == ("100", "100.1")
+
+
+@pytest.mark.parametrize("at_ns", [1_700_000_000.5, 1_700_000_000, "now"])
+def test_times_that_cannot_be_count_as_now(market: Market, captured: Capture, at_ns: object) -> None:
+    """Seconds instead of nanoseconds, floats and text do not make a book stale; they are counted."""
+    market.book(100, 1, 101, 1, at_ns)
+    order = market.order(BUY, 100, 1, "o-1")
+    order.acked(at_ns=at_ns)
+    captured.tick(seconds=2)
+    assert counts(captured, "flashmm.misuse") == {"bad_time": 2}
+    assert captured.events("flashmm.spread.sample")[0].body["valid_ns"] == 10**9
+    assert captured.events("flashmm.order")[1].time_ns == START_NS
+
+
+def test_an_exchange_time_that_is_no_integer_is_left_out(market: Market, captured: Capture) -> None:
+    """A float would not fit the schema, and the receiver would refuse the event."""
+    market.order(BUY, 100, 1, "o-1").acked(1.5)
+    assert "exchange_time_ns" not in captured.events("flashmm.order")[1].body
+    assert counts(captured, "flashmm.misuse") == {"bad_time": 2}
+
+
+@pytest.mark.parametrize("order_id", ["", "x" * 300, 17])
+def test_ids_are_bounded_text(market: Market, captured: Capture, order_id: object) -> None:
+    """Others are cut, and counted."""
+    market.order(BUY, 100, 1, order_id).rejected("r" * 9_999)
+    body = captured.events("flashmm.order")[1].body
+    assert (body["order_id"], len(str(body["reason"]))) == (str(order_id)[:256], 256)
+    assert counts(captured, "flashmm.misuse") == {"bad_id": 1}
+
+
 def test_a_price_that_is_no_number_is_counted(lenient_market: Market, lenient: Capture) -> None:
     """It reaches the log once, and the bot never; under test it is raised."""
     lenient_market.book("cheap", 1, 101, 1)
@@ -203,6 +280,90 @@ def test_doubtful_values_are_taken_and_counted(market: Market, captured: Capture
     assert counts(captured, "flashmm.misuse") == {"price_off_tick": 1, "quantity_off_lot": 1, "future_time": 1}
     body = captured.events("flashmm.spread.sample")[0].body
     assert (body["bid"], body["valid_ns"]) == ("100.15", 10**9)
+
+
+def unknown(captured: Capture) -> list[tuple[object, object]]:
+    """Unknown nanoseconds and the market's spread integral of each sample, in tenths of a second."""
+    found = [event.body for event in captured.events("flashmm.spread.sample")]
+    return [(body["unknown_ns"] // (100 * MS), body.get("market_spread_integral_valid")) for body in found]
+
+
+def shown(market: Market, captured: Capture, bids: list[tuple[str, int]], ms: int = 0) -> None:
+    """So much later the book is this."""
+    captured.clock.advance(ms=ms)
+    market.depth(bids, [("100.5", 9)])
+
+
+def test_an_order_that_may_be_in_the_book_is_not_the_markets(market: Market, captured: Capture) -> None:
+    """Its answer is lost: what the book shows there is unknown until the bot knows, and then ours."""
+    shown(market, captured, [("100.1", 9)])
+    order = market.order(BUY, "100.2", 1, "o-1")
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 100)
+    order.timed_out()
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 300)
+    order.acked()
+    market.quoting("100.2", 1, None, None)
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 300)
+    captured.clock.advance(ms=300)
+    captured.tick()
+    assert unknown(captured)[0] == (3, "280000000")
+
+
+def test_an_order_that_may_have_left_is_not_ours(market: Market, captured: Capture) -> None:
+    """With a cancel under way, a level that held our order alone may be another's."""
+    market.quoting("100.2", 1, None, None)
+    order = market.order(BUY, "100.2", 1, "o-1")
+    order.acked()
+    shown(market, captured, [("100.2", 1), ("100.1", 9)])
+    order.cancel_requested()
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 200)
+    captured.clock.advance(ms=300)
+    order.cancelled()
+    market.quoting(None, None, None, None)
+    shown(market, captured, [("100.2", 1), ("100.1", 9)])
+    captured.clock.advance(ms=500)
+    captured.tick()
+    assert unknown(captured)[0] == (3, "230000000")
+
+
+def test_an_amended_order_may_be_at_either_price(market: Market, captured: Capture) -> None:
+    """From the request to the answer; other levels stay known."""
+    market.quoting("100.2", 1, None, None)
+    order = market.order(BUY, "100.2", 1, "o-1")
+    order.acked()
+    shown(market, captured, [("100.2", 1), ("100.1", 9)])
+    order.replace_requested("100.3", 1)
+    shown(market, captured, [("100.3", 1), ("100.1", 9)], 100)
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 200)
+    shown(market, captured, [("100.1", 9)], 200)
+    captured.clock.advance(ms=200)
+    order.replaced("100.3", 1)
+    market.quoting("100.3", 1, None, None)
+    shown(market, captured, [("100.3", 1), ("100.1", 9)])
+    captured.clock.advance(ms=300)
+    captured.tick()
+    assert unknown(captured)[0] == (4, "240000000")
+
+
+def test_a_book_is_compared_with_the_quotes_told_before_it(market: Market, captured: Capture) -> None:
+    """An order that has left since is still in the last book; one told since may be in it already."""
+    market.quoting("100.2", 1, None, None)
+    shown(market, captured, [("100.2", 1), ("100.1", 2)])
+    captured.clock.advance(ms=200)
+    market.quoting(None, None, None, None)
+    captured.clock.advance(ms=300)
+    market.quoting("100.1", 2, None, None)
+    captured.clock.advance(ms=500)
+    captured.tick()
+    assert unknown(captured)[0] == (5, "200000000")
+
+
+def test_orders_in_doubt_are_bounded(market: Market, captured: Capture) -> None:
+    """Who never tells what became of orders is told so; the oldest are forgotten."""
+    for number in range(DOUBTS_LIMIT + 3):
+        market.order(BUY, "100.1", 1, f"o-{number}")
+    captured.tick(seconds=2)
+    assert counts(captured, "flashmm.misuse") == {"too_many_in_doubt": 3}
 
 
 def test_late_changes_are_counted(market: Market, captured: Capture) -> None:
