@@ -50,6 +50,11 @@ class Boundary:
         if self._first(reason, ""):
             logger.warning("%s: %s (logged once, counted in flashmm.misuse)", reason.value, detail)
 
+    def overflowed(self, metric: str) -> None:
+        """Say once that a metric has more attribute sets than it may."""
+        if self._first("overflow", metric):
+            logger.warning("%s: too many attribute sets (logged once, counted in flashmm.metric.overflow)", metric)
+
     def caught(self, where: str, error: Exception) -> None:
         """An exception on its way to the bot."""
         if self.strict:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final
 
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -71,7 +72,8 @@ def _protocol(signal: str) -> str:
 
 
 def _settings(signal: str, protocol: str, destination: Destination) -> dict[str, object]:
-    settings: dict[str, object] = {}
+    # Exports are measured by ourselves, see SdkMetrics; twice would be double.
+    settings: dict[str, object] = {"meter_provider": NoOpMeterProvider()}
     if destination.endpoint is not None:
         base = destination.endpoint
         settings["endpoint"] = base if protocol == "grpc" else f"{base.rstrip('/')}/{_HTTP_PATHS[signal]}"

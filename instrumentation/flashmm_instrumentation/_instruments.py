@@ -42,6 +42,7 @@ class Instruments:
         self.clock_offset: Final = self._gauge(names.CLOCK_OFFSET)
         self._dropped: Final = self._counter(names.RECORDS_DROPPED)
         self._misuse: Final = self._counter(names.MISUSE)
+        self._overflow: Final = self._counter(names.METRIC_OVERFLOW)
 
     def dropped(self, reason: DropReason, records: int) -> None:
         """Count records dropped for a reason."""
@@ -50,6 +51,10 @@ class Instruments:
     def misused(self, reason: MisuseReason, calls: int = 1) -> None:
         """Count doubtful calls."""
         self._misuse.add(calls, {attr.REASON: reason.value})
+
+    def overflowed(self, metric: str) -> None:
+        """Count a measurement whose attributes were folded."""
+        self._overflow.add(1, {attr.METRIC: metric})
 
     def observe_queue(self, depth: Callable[[], int], lag_s: Callable[[], float]) -> None:
         """Report the queues' depth and lag at each collection."""

@@ -3,7 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
@@ -14,11 +15,13 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Tracer
 
 from flashmm_instrumentation._boundary import Boundary
+from flashmm_instrumentation._cardinality import limit_attribute_sets
 from flashmm_instrumentation._every import Every
 from flashmm_instrumentation._exporters import Exporters
 from flashmm_instrumentation._flow import Flow, env_number
 from flashmm_instrumentation._instruments import Instruments
 from flashmm_instrumentation._pump import Pump, PumpLimits
+from flashmm_instrumentation._sdk_metrics import QueueState, SdkMetrics
 from flashmm_instrumentation._sinks import (
     SCOPE,
     CollectedReader,
@@ -55,15 +58,18 @@ class Pipeline:
         self._boundary = boundary
         self._flow = flow
         self._exporters = make()
-        self.events: Final = self._pump("events", self._event_sink(resource), flow.events)
-        self._spans: Final = self._pump("spans", self._span_sink(), flow.spans)
-        self._logs: Final = self._pump("logs", self._log_sink(), flow.logs)
-        self.tracer_provider: Final = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=ids)
+        self.events: Final = self._pump("events", "log", self._event_sink(resource), flow.events)
+        self._spans: Final = self._pump("spans", "span", self._span_sink(), flow.spans)
+        self._logs: Final = self._pump("logs", "log", self._log_sink(), flow.logs)
+        self._meter(resource)
+        meters = self.meter_provider
+        self.tracer_provider: Final = TracerProvider(
+            resource=resource, shutdown_on_exit=False, id_generator=ids, meter_provider=meters
+        )
         self.tracer_provider.add_span_processor(PumpedSpans(self._spans))
-        self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False)
+        self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False, meter_provider=meters)
         self.logger_provider.add_log_record_processor(PumpedLogs(self._logs))
         self.tracer: Final[Tracer] = self.tracer_provider.get_tracer(SCOPE.name, SCOPE.version)
-        self._meter(resource)
         interval_s = env_number("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS) / 1e3
         self._collector = Every("metrics", lambda: interval_s, self.collect) if flow.threaded else None
 
@@ -71,31 +77,72 @@ class Pipeline:
         readers: list[CollectedReader] = []
         if self._exporters.metrics is not None:
             timeout_ms = env_number("OTEL_METRIC_EXPORT_TIMEOUT", 10_000)
-            readers.append(CollectedReader(self._exporters.metrics, self._boundary, timeout_ms))
+            readers.append(
+                CollectedReader(self._exporters.metrics, self._boundary, timeout_ms, self._exported_points)
+            )
         self._readers = readers
         self.meter_provider = MeterProvider(readers, resource, shutdown_on_exit=False, views=_views())
-        self.instruments = Instruments(self.meter_provider.get_meter(SCOPE.name, SCOPE.version))
+        limit_attribute_sets(self.meter_provider, self._overflowed)
+        meter = self.meter_provider.get_meter(SCOPE.name, SCOPE.version)
+        self.instruments = Instruments(meter)
+        self._sdk = SdkMetrics(meter, self._queues())
         self.instruments.observe_queue(self.depth, self.lag_s)
         self._boundary.on_misuse = self.instruments.misused
         self._boundary.on_error = lambda _where: self._dropped(DropReason.INTERNAL_ERROR, 1)
 
-    def _pump(self, name: str, sink: Callable[[Sequence[T]], bool], limits: PumpLimits) -> Pump[T]:
-        return Pump(name, sink, self._dropped, limits, threaded=self._flow.threaded)
+    def _queues(self) -> list[QueueState]:
+        pumps = (("events", "log", self.events), ("spans", "span", self._spans), ("logs", "log", self._logs))
+        return [QueueState(name, what, partial(_depth, pump), pump.limits.capacity) for name, what, pump in pumps]
+
+    def _pump(self, name: str, what: str, sink: Callable[[Sequence[T]], bool], limits: PumpLimits) -> Pump[T]:
+        def dropped(reason: DropReason, records: int) -> None:
+            self._dropped(reason, records)
+            self._sdk.processed(what, name, records, reason.value)
+
+        def taken(records: int) -> None:
+            self._sdk.processed(what, name, records)
+
+        return Pump(name, sink, dropped, taken, limits, threaded=self._flow.threaded)
 
     def _dropped(self, reason: DropReason, records: int) -> None:
         self.instruments.dropped(reason, records)
 
+    def _overflowed(self, metric: str) -> None:
+        self.instruments.overflowed(metric)
+        self._boundary.overflowed(metric)
+
+    def _measured(
+        self, name: str, what: str, exporter: object, sink: Callable[[Sequence[T]], bool]
+    ) -> Callable[[Sequence[T]], bool]:
+        def export(batch: Sequence[T]) -> bool:
+            begin_s = time.perf_counter()
+            taken = sink(batch)
+            self._sdk.exported(what, name, _class(exporter), len(batch), time.perf_counter() - begin_s, taken=taken)
+            return taken
+
+        return export
+
+    def _exported_points(self, points: int, seconds: float, taken: bool) -> None:
+        exporter = _class(self._exporters.metrics)
+        self._sdk.exported("metric_data_point", "metrics", exporter, points, seconds, taken=taken)
+
     def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], bool]:
         exporter = self._exporters.events
-        return _nowhere if exporter is None else EventSink(exporter, resource, self._boundary)
+        if exporter is None:
+            return _nowhere
+        return self._measured("events", "log", exporter, EventSink(exporter, resource, self._boundary))
 
     def _span_sink(self) -> Callable[[Sequence[ReadableSpan]], bool]:
         exporter = self._exporters.traces
-        return _nowhere if exporter is None else span_sink(exporter, self._boundary)
+        if exporter is None:
+            return _nowhere
+        return self._measured("spans", "span", exporter, span_sink(exporter, self._boundary))
 
     def _log_sink(self) -> Callable[[Sequence[ReadableLogRecord]], bool]:
         exporter = self._exporters.logs
-        return _nowhere if exporter is None else log_sink(exporter, self._boundary)
+        if exporter is None:
+            return _nowhere
+        return self._measured("logs", "log", exporter, log_sink(exporter, self._boundary))
 
     def restart_in_child(self, resource: Resource) -> None:
         """After a fork: new connections, threads and metrics; the parent keeps what was queued and counted."""
@@ -155,6 +202,14 @@ class Pipeline:
 
 def _nowhere(_batch: Sequence[object]) -> bool:
     return True
+
+
+def _depth(pump: Pump[Any]) -> int:
+    return pump.depth
+
+
+def _class(exporter: object) -> str:
+    return f"{type(exporter).__module__}.{type(exporter).__qualname__}"
 
 
 def _views() -> list[View]:

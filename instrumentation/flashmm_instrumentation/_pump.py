@@ -32,7 +32,7 @@ class Pump(Generic[T]):
     """Hands records on in order, in batches. A full queue refuses the newest; what is refused is counted.
 
     sink: exports a batch; True once the peer has it. It must not raise.
-    on_drop: told the reason and the number of records dropped.
+    on_drop: told the reason and the number of records dropped. on_taken: how many the peer has taken.
     threaded: without a thread, records leave on flush() alone.
     """
 
@@ -41,6 +41,7 @@ class Pump(Generic[T]):
         name: str,
         sink: Callable[[Sequence[T]], bool],
         on_drop: Callable[[DropReason, int], None],
+        on_taken: Callable[[int], None],
         limits: PumpLimits,
         *,
         threaded: bool = True,
@@ -48,7 +49,8 @@ class Pump(Generic[T]):
         self._name = name
         self._sink = sink
         self._on_drop = on_drop
-        self._limits = limits
+        self._on_taken = on_taken
+        self.limits: Final = limits
         self._threaded = threaded
         self._start()
 
@@ -73,7 +75,7 @@ class Pump(Generic[T]):
         if self._closing.is_set():
             self._on_drop(DropReason.CLOSED, 1)
             return False
-        if len(self._queue) >= self._limits.capacity:
+        if len(self._queue) >= self.limits.capacity:
             self._on_drop(DropReason.QUEUE_FULL, 1)
             return False
         self._queue.append(record)
@@ -118,10 +120,10 @@ class Pump(Generic[T]):
     def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.wait()
-            self._closing.wait(self._limits.gather_s)
+            self._closing.wait(self.limits.gather_s)
             self._wake.clear()
             with self._draining:
-                if not self._drain(time.monotonic() + self._limits.give_up_s):
+                if not self._drain(time.monotonic() + self.limits.give_up_s):
                     self._wake.set()
 
     def _drain(self, deadline_s: float) -> bool:
@@ -131,11 +133,12 @@ class Pump(Generic[T]):
                 self._in_flight = 0
                 return False
             self._in_flight = 0
+            self._on_taken(len(batch))
         self._oldest_s = None
         return True
 
     def _next_batch(self) -> list[T]:
-        count = min(len(self._queue), self._limits.batch)
+        count = min(len(self._queue), self.limits.batch)
         self._in_flight = count
         return [self._queue.popleft() for _ in range(count)]
 

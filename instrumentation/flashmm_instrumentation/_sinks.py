@@ -1,5 +1,6 @@
 """Where the pumps empty: the stock exporters, asked in a context in which they are not instrumented themselves."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
@@ -111,9 +112,18 @@ _Shutdown = Callable[[float], None]
 
 
 class CollectedReader(MetricReader):
-    """A metric reader without a thread of its own: collect() is called from outside."""
+    """A metric reader without a thread of its own: collect() is called from outside.
 
-    def __init__(self, exporter: MetricExporter, boundary: Boundary, timeout_ms: float) -> None:
+    on_export: told the number of points, the seconds it took, and whether the peer took them.
+    """
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        boundary: Boundary,
+        timeout_ms: float,
+        on_export: Callable[[int, float, bool], None],
+    ) -> None:
         super().__init__(
             # The exporter's preferences, which carry OTEL_EXPORTER_OTLP_METRICS_*, have no public name.
             preferred_temporality=exporter._preferred_temporality,  # pyright: ignore[reportPrivateUsage]
@@ -122,14 +132,26 @@ class CollectedReader(MetricReader):
         self._exporter = exporter
         self._boundary = boundary
         self._timeout_ms = timeout_ms
+        self._on_export = on_export
 
     # The exporter's **kwargs have no types; the narrowed locals have.
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_kwargs: object) -> None:
         timeout_ms = min(timeout_millis, self._timeout_ms)
         export = cast("_Export", self._exporter.export)  # pyright: ignore[reportUnknownMemberType]
-        delivered(self._boundary, lambda: export(metrics_data, timeout_ms) is MetricExportResult.SUCCESS)
+        begin_s = time.perf_counter()
+        taken = delivered(self._boundary, lambda: export(metrics_data, timeout_ms) is MetricExportResult.SUCCESS)
+        self._on_export(_points(metrics_data), time.perf_counter() - begin_s, taken)
 
     def shutdown(self, timeout_millis: float = 30_000, **_kwargs: object) -> None:
         shutdown = cast("_Shutdown", self._exporter.shutdown)  # pyright: ignore[reportUnknownMemberType]
         delivered(self._boundary, lambda: shutdown(timeout_millis) is None)
+
+
+def _points(data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )

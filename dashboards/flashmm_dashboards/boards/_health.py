@@ -244,12 +244,14 @@ def bots_complaints() -> Panel:
     """What went wrong in the bots."""
     about = About(
         "Dropped, misused, failed in bots",
-        "A second: telemetry records dropped before export, doubtful calls of the instrumentation, the bots' errors.",
+        "A second: telemetry records dropped before export, measurements folded for too many attribute "
+        "sets, doubtful calls of the instrumentation, the bots' errors.",
         panels.A_SECOND,
         panels.ANY_IS_BAD,
     )
     counted: tuple[tuple[str, Metric], ...] = (
         ("records dropped", metrics.RECORDS_DROPPED),
+        ("measurements folded", metrics.METRIC_OVERFLOW),
         ("doubtful calls", metrics.MISUSE),
         ("errors", metrics.ERRORS),
     )

@@ -34,6 +34,14 @@ MODEL: Final = "flashmm.model"
 FEATURE: Final = "flashmm.feature"
 REASON: Final = "flashmm.reason"
 ERROR_TYPE: Final = "error.type"
+METRIC: Final = "flashmm.metric"
+"""A metric's name, where the telemetry is about another metric."""
+
+# OpenTelemetry's own, on metrics of the telemetry pipeline.
+OVERFLOW: Final = "otel.metric.overflow"
+"""True on the one attribute set that holds what had too many."""
+COMPONENT_NAME: Final = "otel.component.name"
+COMPONENT_TYPE: Final = "otel.component.type"
 
 # OpenTelemetry's own, on log records of the bot's ordinary logging.
 EXCEPTION_TYPE: Final = "exception.type"

@@ -12,6 +12,7 @@ class Instrument(StrEnum):
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    UP_DOWN_COUNTER = "up-down counter"
     HISTOGRAM = "histogram"
     """Always aggregated into a base-2 exponential histogram."""
 
@@ -206,6 +207,56 @@ EXPORT_LAG: Final = Metric(
 SPOOL_SIZE: Final = Metric(
     "flashmm.spool.size", Instrument.GAUGE, "By", "Size of the telemetry kept on disk for a later export."
 )
+
+METRIC_OVERFLOW: Final = Metric(
+    "flashmm.metric.overflow",
+    Instrument.COUNTER,
+    "{measurement}",
+    "Measurements folded into the attribute set `otel.metric.overflow`, because their metric has 2,000 sets already.",
+    (attr.METRIC,),
+)
+
+# OpenTelemetry's semantic conventions for SDKs; error.type on what failed alone.
+
+_COMPONENT: Final = (attr.COMPONENT_NAME, attr.COMPONENT_TYPE)
+
+
+def _done(what: str, unit: str, part: str, description: str) -> Metric:
+    return Metric(
+        f"otel.sdk.{part}", Instrument.COUNTER, unit, f"{what} {description}", (*_COMPONENT, attr.ERROR_TYPE)
+    )
+
+
+def _queue(what: str, unit: str, description: str) -> Metric:
+    return Metric(f"otel.sdk.processor.{what}", Instrument.UP_DOWN_COUNTER, unit, description, _COMPONENT)
+
+
+_EXPORTED: Final = "that an exporter is done with; with error.type, that the peer did not take."
+_PROCESSED: Final = "that a pump is done with; with error.type, that it dropped."
+
+SDK_SPAN_EXPORTED: Final = _done("Spans", "{span}", "exporter.span.exported", _EXPORTED)
+SDK_LOG_EXPORTED: Final = _done("Log records and events", "{log_record}", "exporter.log.exported", _EXPORTED)
+SDK_POINT_EXPORTED: Final = _done("Points", "{data_point}", "exporter.metric_data_point.exported", _EXPORTED)
+SDK_EXPORT_DURATION: Final = Metric(
+    "otel.sdk.exporter.operation.duration",
+    Instrument.HISTOGRAM,
+    "s",
+    "Time that one export took, with the exporter's own attempts.",
+    (*_COMPONENT, attr.ERROR_TYPE),
+)
+SDK_SPAN_PROCESSED: Final = _done("Spans", "{span}", "processor.span.processed", _PROCESSED)
+SDK_LOG_PROCESSED: Final = _done("Log records and events", "{log_record}", "processor.log.processed", _PROCESSED)
+SDK_SPAN_QUEUE_SIZE: Final = _queue("span.queue.size", "{span}", "Spans that wait.")
+SDK_SPAN_QUEUE_CAPACITY: Final = _queue("span.queue.capacity", "{span}", "Spans that may wait.")
+SDK_LOG_QUEUE_SIZE: Final = _queue("log.queue.size", "{log_record}", "Log records or events that wait.")
+SDK_LOG_QUEUE_CAPACITY: Final = _queue("log.queue.capacity", "{log_record}", "Log records or events that may wait.")
+
+SDK_EXPORTED: Final = {"span": SDK_SPAN_EXPORTED, "log": SDK_LOG_EXPORTED, "metric_data_point": SDK_POINT_EXPORTED}
+SDK_PROCESSED: Final = {"span": SDK_SPAN_PROCESSED, "log": SDK_LOG_PROCESSED}
+SDK_QUEUES: Final = {
+    "span": (SDK_SPAN_QUEUE_SIZE, SDK_SPAN_QUEUE_CAPACITY),
+    "log": (SDK_LOG_QUEUE_SIZE, SDK_LOG_QUEUE_CAPACITY),
+}
 
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of the above, in the order of this file."""

@@ -3,20 +3,12 @@
 import asyncio
 import http
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_pb
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs_grpc
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+from tests.otlp_peer import GrpcPeer, grpc_peer
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -27,89 +19,11 @@ RECORDING = Path(__file__).with_name("data") / "simulated-btcusdt-7.jsonl.gz"
 """Made by: python -m flashmm_demo --record-only --speed max --original-times --duration 300 --seed 7 --record PATH"""
 
 
-# Telemetry.
-
-
-@dataclass
-class Collector(logs_grpc.LogsServiceServicer, metrics_grpc.MetricsServiceServicer, trace_grpc.TraceServiceServicer):
-    """An OTLP receiver over gRPC."""
-
-    endpoint: str = ""
-    requests: list[object] = field(default_factory=list)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def Export(self, request, _context):
-        with self.changed:
-            self.requests.append(request)
-            self.changed.notify_all()
-        answer = type(request).__name__.replace("Request", "Response")
-        return next(getattr(pb, answer) for pb in (logs_pb, metrics_pb, trace_pb) if hasattr(pb, answer))()
-
-    def wait(self, condition, timeout: float = 60) -> None:
-        with self.changed:
-            assert self.changed.wait_for(condition, timeout), "the collector was not sent what was expected"
-
-    def events(self, kind: str) -> list[dict[str, object]]:
-        """Bodies of the events of a kind, with their sequence number as `seq`."""
-        return [
-            plain(record.body.kvlist_value.values) | {"seq": plain(record.attributes)["flashmm.seq"]}
-            for record in self._logs()
-            if record.event_name == kind
-        ]
-
-    def log_texts(self) -> list[str]:
-        """Bodies of ordinary log records."""
-        return [record.body.string_value for record in self._logs() if not record.event_name]
-
-    def span_names(self) -> list[str]:
-        return [
-            span.name
-            for request in self.requests
-            if isinstance(request, trace_pb.ExportTraceServiceRequest)
-            for group in request.resource_spans
-            for scope in group.scope_spans
-            for span in scope.spans
-        ]
-
-    def gauges(self) -> dict[str, float]:
-        """The last value of each gauge."""
-        return {
-            metric.name: metric.gauge.data_points[-1].as_double
-            for request in self.requests
-            if isinstance(request, metrics_pb.ExportMetricsServiceRequest)
-            for group in request.resource_metrics
-            for scope in group.scope_metrics
-            for metric in scope.metrics
-            if metric.WhichOneof("data") == "gauge"
-        }
-
-    def _logs(self) -> list:
-        return [
-            record
-            for request in self.requests
-            if isinstance(request, logs_pb.ExportLogsServiceRequest)
-            for group in request.resource_logs
-            for scope in group.scope_logs
-            for record in scope.log_records
-        ]
-
-
-def plain(pairs) -> dict[str, object]:
-    """OTLP key-value pairs as a dict."""
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
-
-
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    """A running collector on a free port."""
-    server, kept = grpc.server(ThreadPoolExecutor(4)), Collector()
-    logs_grpc.add_LogsServiceServicer_to_server(kept, server)
-    metrics_grpc.add_MetricsServiceServicer_to_server(kept, server)
-    trace_grpc.add_TraceServiceServicer_to_server(kept, server)
-    kept.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    yield kept
-    server.stop(None).wait()
+def collector() -> Iterator[GrpcPeer]:
+    """A running OTLP peer on a free port."""
+    with grpc_peer() as peer:
+        yield peer
 
 
 # The exchange.

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import Collector, Exchange
+from tests.otlp_peer import GrpcPeer
+
+from .conftest import Exchange
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -15,37 +17,41 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_signal_ends_it_cleanly(collector: Collector, tmp_path: Path) -> None:
+def test_a_signal_ends_it_cleanly(collector: GrpcPeer, tmp_path: Path) -> None:
     """On SIGTERM orders are cancelled, streams closed, books written; all that was booked was also sent."""
+    received = collector.received
     books = tmp_path / "books.json"
     process = start("--endpoint", collector.endpoint, "--books", str(books), "--speed", "4")
     try:
-        collector.wait(lambda: len(collector.events("flashmm.fill")) >= 3)
-        collector.wait(lambda: "flashmm.pnl.realized" in collector.gauges())
+        received.wait(lambda: len(received.bodies("flashmm.fill")) >= 3)
+        received.wait(lambda: "flashmm.pnl.realized" in received.gauges())
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0, errors
     told = json.loads(books.read_text())
-    fills = collector.events("flashmm.fill")
+    fills = received.bodies("flashmm.fill")
     assert told["final"] is True
     assert len(fills) == told["symbols"]["BTCUSDT"]["fills"]
     assert [fill["fill_id"] for fill in fills] == [
         json.loads(line)["fill_id"] for line in Path(f"{books}.fills").read_text().splitlines()
     ]
-    last = {event["order_id"]: event["state"] for event in collector.events("flashmm.order")}
+    last = {event["order_id"]: event["state"] for event in received.bodies("flashmm.order")}
     assert set(last.values()) <= {"filled", "cancelled", "rejected"}
-    assert collector.gauges()["flashmm.pnl.realized"] == float(told["realized"])
-    assert collector.gauges()["flashmm.pnl.unrealized"] == float(told["unrealized"])
-    assert {"order", "receive", "decide", "risk_check", "sign", "submit", "ack"} <= set(collector.span_names())
-    assert any(event["mark"] == "close" for event in collector.events("flashmm.stream"))
+    assert received.gauges()["flashmm.pnl.realized"] == float(told["realized"])
+    assert received.gauges()["flashmm.pnl.unrealized"] == float(told["unrealized"])
+    assert {"order", "receive", "decide", "risk_check", "sign", "submit", "ack"} <= {
+        span.name for span in received.spans()
+    }
+    assert any(event["mark"] == "close" for event in received.bodies("flashmm.stream"))
 
 
 async def test_the_live_feed_drives_the_bot_through_a_lost_connection(
-    collector: Collector, exchange: Exchange, tmp_path: Path
+    collector: GrpcPeer, exchange: Exchange, tmp_path: Path
 ) -> None:
     """What it logs of that goes out too."""
+    received = collector.received
     exchange.scripts = [[*exchange.lines[:100], None]]
     process = start(
         "--feed", "binance", "--binance-stream-url", exchange.stream_url, "--binance-rest-url", exchange.rest_url,
@@ -53,9 +59,10 @@ async def test_the_live_feed_drives_the_bot_through_a_lost_connection(
     )  # fmt: skip
     try:
         await asyncio.to_thread(
-            collector.wait, lambda: any("market data lost" in text for text in collector.log_texts())
+            received.wait,
+            lambda: any("market data lost" in text for text in received.log_texts()),
         )
-        await asyncio.to_thread(collector.wait, lambda: collector.events("flashmm.spread.sample"))
+        await asyncio.to_thread(received.wait, lambda: received.bodies("flashmm.spread.sample"))
         process.send_signal(signal.SIGINT)
         _, errors = await asyncio.to_thread(process.communicate, timeout=30)
     finally:

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from flashmm_instrumentation import BUY, MAKER, Bot, setup
+from tests.otlp_peer import GrpcPeer, HttpPeer, attributes
 
-from .conftest import GrpcPeer, HttpPeer, attributes
+from flashmm_instrumentation import BUY, MAKER, Bot, setup
 
 
 def trade(bot: Bot, orders: int = 1) -> None:

@@ -39,6 +39,7 @@ def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[in
         "test",
         peer,
         lambda reason, records: dropped.update({reason: records}),
+        lambda _records: None,
         PumpLimits(**settings),
         threaded=threaded,
     )
