@@ -123,6 +123,7 @@ class MetricKind(StrEnum):
 _INSTRUMENT_KINDS: Final = {
     Instrument.COUNTER: MetricKind.COUNTER,
     Instrument.GAUGE: MetricKind.GAUGE,
+    Instrument.UP_DOWN_COUNTER: MetricKind.SUM,
     Instrument.HISTOGRAM: MetricKind.HISTOGRAM,
 }
 
