@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
@@ -16,6 +15,8 @@ import h11
 from prometheus_client import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from flashmm_receiver.places import Places
 
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -29,17 +30,21 @@ _FAULTS: Final = {
 _log = logging.getLogger(f"uvicorn.error.{__name__}")
 
 
-@dataclass(frozen=True, slots=True)
 class Guard:
     """connections_max: open at a time. request_s: for a request to arrive. send_s: for a client that does not read.
 
     ended: counts connections that ended for a reason.
     """
 
-    connections_max: int
-    request_s: float
-    send_s: float
-    ended: Counter
+    def __init__(self, connections_max: int, request_s: float, send_s: float, ended: Counter) -> None:
+        self.request_s = request_s
+        self.send_s = send_s
+        self.ended = ended
+        self.places: Places[GuardedHttp | GuardedWebSocket] = Places(connections_max, self._displace)
+
+    def _displace(self, connection: "GuardedHttp | GuardedWebSocket") -> None:
+        self.ended.labels("displaced").inc()
+        connection.transport.abort()
 
     def http(self) -> Any:  # noqa: ANN401 - uvicorn takes any callable that makes a protocol
         """What uvicorn is to make for a connection."""
@@ -47,7 +52,7 @@ class Guard:
 
     def websocket(self) -> Any:  # noqa: ANN401
         """The same after an upgrade."""
-        return GuardedWebSocket
+        return partial(GuardedWebSocket, self)
 
     @contextmanager
     def counting(self) -> Generator[None]:
@@ -89,12 +94,12 @@ class GuardedHttp(H11Protocol):
         self._send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn's
-        """Wait for a request, unless there are too many connections."""
+        """Wait for a request, unless all places are taken by those that are being answered."""
         super().connection_made(transport)
-        if len(self.connections) > self._guard.connections_max:
-            self._end("too_many", _BUSY)
-        else:
+        if self._guard.places.enter(self):
             self._expect_request()
+        else:
+            self._end("too_many", _BUSY)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; from the first one of a request on, its time runs."""
@@ -109,6 +114,7 @@ class GuardedHttp(H11Protocol):
     def _note_progress(self) -> None:
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._stop_request_timer()
+            self._guard.places.serves(self)
 
     def _stop_request_timer(self) -> None:
         if self._request_timer is not None:
@@ -117,8 +123,11 @@ class GuardedHttp(H11Protocol):
 
     def on_response_complete(self) -> None:
         """A client that does not read the last answer does not keep the connection."""
+        self._guard.places.awaits(self)
         super().on_response_complete()
-        if self.transport.is_closing() and self._send_timer is None:
+        if not self.transport.is_closing():
+            self._note_progress()
+        elif self._send_timer is None:
             self._send_timer = self.loop.call_later(self._guard.send_s, self._unread)
 
     def _late(self) -> None:
@@ -139,12 +148,14 @@ class GuardedHttp(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read."""
         super().pause_writing()
+        self._guard.places.awaits(self)
         if self._send_timer is None:
             self._send_timer = self.loop.call_later(self._guard.send_s, self._unread)
 
     def resume_writing(self) -> None:
         """It does."""
         super().resume_writing()
+        self._guard.places.serves(self)
         self._stop_send_timer()
 
     def _stop_send_timer(self) -> None:
@@ -161,18 +172,32 @@ class GuardedHttp(H11Protocol):
         """From here on the endpoint's own limits hold."""
         self._stop_request_timer()
         self._stop_send_timer()
+        self._guard.places.leave(self)
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_request_timer()
         self._stop_send_timer()
+        self._guard.places.leave(self)
         super().connection_lost(exc)
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """One WebSocket."""
+    """One WebSocket: it keeps its place while it lasts."""
 
-    def __init__(self, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
+    def __init__(self, guard: Guard, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(**uvicorns)
         self.logger = _log
+        self._guard = guard
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn's
+        """Take over the place of the request that was upgraded."""
+        super().connection_made(transport)
+        self._guard.places.enter(self)
+        self._guard.places.serves(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give it back."""
+        self._guard.places.leave(self)
+        super().connection_lost(exc)

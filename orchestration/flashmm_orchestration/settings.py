@@ -73,7 +73,8 @@ class HttpSettings:
     """How long one may wait, in seconds; then it is answered 503."""
 
     connections_max: Annotated[int, Interval(ge=8, le=65_536)] = 1_536
-    """Open connections, WebSockets included; more are turned away."""
+    """Open connections, WebSockets included. Beyond, whoever keeps the server waiting longest makes room; WebSockets
+    and requests that are being answered do not."""
 
     request_timeout_s: Seconds = 20.0
     """Longest time from the first to the last byte of a request, in seconds."""

@@ -24,33 +24,13 @@ class Guard:
             raise Unauthenticated
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """What is read from the files of the settings."""
-
-    certificate: bytes
-    key: bytes
-    client_ca: bytes | None
-
-    @classmethod
-    def read(cls, settings: ReceiverSettings) -> "TlsFiles | None":
-        """None where TLS is not configured. Raises NotConfigured for a file that cannot be read."""
-        if settings.tls_certificate is None or settings.tls_key is None:
-            return None
-        try:
-            client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-            return cls(settings.tls_certificate.read_bytes(), settings.tls_key.read_bytes(), client_ca)
-        except OSError as error:
-            raise NotConfigured("tls_certificate, tls_key, tls_client_ca", str(error)) from None
-
-
-def ssl_context(settings: ReceiverSettings) -> ssl.SSLContext | None:
-    """For the HTTP port; None where TLS is not configured. Raises NotConfigured."""
+def ssl_context(settings: ReceiverSettings, protocol: str) -> ssl.SSLContext | None:
+    """For a port that speaks a protocol, by its ALPN name; None where TLS is not configured. Raises NotConfigured."""
     if settings.tls_certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     try:
         context.load_cert_chain(settings.tls_certificate, settings.tls_key)
         if settings.tls_client_ca is not None:

@@ -3,19 +3,20 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
-from flashmm_receiver._access import Guard, TlsFiles
+from flashmm_receiver._access import Guard
 from flashmm_receiver._decoder import Signal
+from flashmm_receiver._grpc_door import HEADERS_BYTES_MAX, GrpcDoor
 from flashmm_receiver._intake import Answer, InFlight, Intake
 from flashmm_receiver._status import RpcCode, refused_status, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
-from flashmm_receiver.errors import CannotListen, ComeBack, Overloaded, RequestRefused, TooLarge
-from flashmm_receiver.settings import Address, ReceiverSettings
+from flashmm_receiver.errors import ComeBack, Overloaded, RequestRefused, TooLarge
+from flashmm_receiver.settings import ReceiverSettings
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ _METHODS: Final = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
 }
 _STREAMS_PER_CONNECTION_MAX: Final = 64
-_METADATA_BYTES_MAX: Final = 65_536
 _KEEPALIVE_MS: Final = 60_000
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _IDLE_MS: Final = 600_000
@@ -125,51 +125,48 @@ class OtlpGrpc(grpc.GenericRpcHandler):
 
 
 class GrpcServer:
-    """Listens for OTLP over gRPC."""
+    """Listens for OTLP over gRPC: grpc-core on a socket of our own, and the door before it."""
 
-    def __init__(self, settings: ReceiverSettings, handler: OtlpGrpc) -> None:
+    def __init__(self, settings: ReceiverSettings, handler: OtlpGrpc, telemetry: ReceiverTelemetry) -> None:
         self._settings = settings
         self._handler = handler
-        self._server: grpc.aio.Server | None = None
+        self._telemetry = telemetry
+        self._stack = AsyncExitStack()
         self.port = 0
         """The port that is listened on."""
 
     async def start(self) -> None:
-        """Listen. Raises CannotListen."""
-        address = Address.parse("grpc_bind", self._settings.grpc_bind)
-        self._server = grpc.aio.server(handlers=[self._handler], options=self._options())
-        try:
-            self.port = self._bind(self._server, str(address))
-        except RuntimeError as error:
-            raise CannotListen("grpc_bind", str(address), str(error)) from None
-        await self._server.start()
+        """Listen. Raises CannotListen, NotConfigured."""
+        door = GrpcDoor(self._settings, self._telemetry)
+        async with AsyncExitStack() as stack:
+            stack.callback(door.end_all)
+            server = grpc.aio.server(handlers=[self._handler], options=self._options())
+            server.add_insecure_port(f"unix:{door.inner}")
+            await server.start()
+            stack.push_async_callback(self._stop, server)
+            await door.open()
+            stack.callback(door.close)
+            self.port = door.port
+            self._stack = stack.pop_all()
 
     def _options(self) -> list[tuple[str, Any]]:
         return [
             ("grpc.max_receive_message_length", self._settings.request_bytes_max),
             ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION_MAX),
-            ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
-            ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+            ("grpc.max_metadata_size", HEADERS_BYTES_MAX),
+            ("grpc.absolute_max_metadata_size", HEADERS_BYTES_MAX),
             ("grpc.http2.bdp_probe", 0),  # or a waiting stream's window grows to megabytes
+            ("grpc.server_handshake_timeout_ms", round(self._settings.receive_timeout_s * 1000)),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
             ("grpc.max_connection_idle_ms", _IDLE_MS),
-            ("grpc.so_reuseport", 0),
         ]
 
-    def _bind(self, server: grpc.aio.Server, address: str) -> int:
-        files = TlsFiles.read(self._settings)
-        if files is None:
-            return server.add_insecure_port(address)
-        credentials = grpc.ssl_server_credentials(
-            [(files.key, files.certificate)], files.client_ca, require_client_auth=files.client_ca is not None
-        )
-        return server.add_secure_port(address, credentials)
+    async def _stop(self, server: grpc.aio.Server) -> None:
+        await server.stop(self._settings.drain_s)
 
-    async def stop(self, grace_s: float) -> None:
-        """Stop listening; requests in flight have that long to end."""
-        if self._server is not None:
-            await self._server.stop(grace_s)
-            self._server = None
+    async def stop(self) -> None:
+        """Stop listening; requests in flight have `drain_s` to end."""
+        await self._stack.aclose()

@@ -15,6 +15,7 @@ from flashmm_receiver._intake import InFlight
 from flashmm_receiver._status import RpcCode, Status
 from flashmm_receiver._telemetry import ReceiverTelemetry
 from flashmm_receiver.errors import RequestRefused, TooLarge
+from flashmm_receiver.places import Places
 from flashmm_receiver.settings import ReceiverSettings
 
 _log = logging.getLogger(__name__)
@@ -25,15 +26,30 @@ _TLS_HANDSHAKE: Final = b"\x16\x03"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@dataclass(slots=True)
 class HttpShared:
     """What the connections of one server share."""
 
-    settings: ReceiverSettings
-    otlp: OtlpHttp
-    in_flight: InFlight
-    telemetry: ReceiverTelemetry
-    connections: set["HttpConnection"] = field(default_factory=set["HttpConnection"])
+    def __init__(
+        self, settings: ReceiverSettings, otlp: OtlpHttp, in_flight: InFlight, telemetry: ReceiverTelemetry
+    ) -> None:
+        self.settings = settings
+        self.otlp = otlp
+        self.in_flight = in_flight
+        self.places: Places[HttpConnection] = Places(settings.connections_max, self._displace)
+        self._errors = telemetry.connection_errors
+        self._open = telemetry.connections.labels("http")
+
+    def _displace(self, connection: "HttpConnection") -> None:
+        self.error("displaced")
+        connection.abort()
+
+    def error(self, reason: str) -> None:
+        """Count a connection that ends without an answer."""
+        self._errors.labels("http", reason).inc()
+
+    def count(self) -> None:
+        """Tell how many are open."""
+        self._open.set(len(self.places))
 
 
 @dataclass(slots=True)
@@ -80,20 +96,24 @@ class HttpConnection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection, unless there are too many."""
+        """Take a connection, unless all places are taken by those that are being answered."""
         self._transport = cast("asyncio.Transport", transport)
-        shared = self._shared
-        if len(shared.connections) >= shared.settings.connections_max:
+        if not self._shared.places.enter(self):
             self._fail(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections (connections_max)", "too_many")
             return
-        shared.connections.add(self)
-        shared.telemetry.connections.set(len(shared.connections))
-        self._await_request(shared.settings.receive_timeout_s)
+        self._shared.count()
+        self._await_request(self._shared.settings.receive_timeout_s)
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """What went over the transport so far was the handshake of this one."""
+        self._transport = transport
+        if self._closing:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Give everything back. What is being stored goes on."""
-        self._shared.connections.discard(self)
-        self._shared.telemetry.connections.set(len(self._shared.connections))
+        self._shared.places.leave(self)
+        self._shared.count()
         self._drop_incoming()
         self._set_timer(None)
         self._set_write_timer(None)
@@ -104,6 +124,7 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads too slowly: it has as long for it as for a request."""
         self._writable.clear()
+        self._shared.places.awaits(self)
         self._set_write_timer(self._shared.settings.receive_timeout_s)
 
     def resume_writing(self) -> None:
@@ -205,6 +226,7 @@ class HttpConnection(asyncio.Protocol):
         )
         self._set_timer(None)
         if self._answering is None and self._transport is not None:
+            self._shared.places.serves(self)
             self._transport.pause_reading()
             self._answering = self._loop.create_task(self._answer_all(), name="answer HTTP")
 
@@ -223,6 +245,7 @@ class HttpConnection(asyncio.Protocol):
                 self._close()
         self._answering = None
         if self._transport is not None and not self._closing:
+            self._shared.places.awaits(self)
             self._await_request(self._shared.settings.idle_timeout_s)
             self._transport.resume_reading()
 
@@ -247,7 +270,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _fail(self, status: HTTPStatus, why: str, reason: str) -> None:
         """Answer what is no request, and close."""
-        self._shared.telemetry.connection_errors.labels(reason).inc()
+        self._shared.error(reason)
         self._drop_incoming()
         body = Status(RpcCode.INVALID_ARGUMENT, why).to_json()
         self._write(Response(status, body).to_bytes(keep_alive=False))
@@ -281,13 +304,13 @@ class HttpConnection(asyncio.Protocol):
         self._write_timer = None if after_s is None else self._loop.call_later(after_s, self._unread)
 
     def _unread(self) -> None:
-        self._shared.telemetry.connection_errors.labels("unread").inc()
+        self._shared.error("unread")
         self.abort()
 
     def _timed_out(self) -> None:
         incoming = self._incoming
         if incoming is None:
-            self._shared.telemetry.connection_errors.labels("idle").inc()
+            self._shared.error("idle")
             self._close()
         elif incoming.discarded:
             self._close()

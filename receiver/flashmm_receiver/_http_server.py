@@ -4,7 +4,8 @@ import asyncio
 
 from flashmm_receiver._access import ssl_context
 from flashmm_receiver._http_connection import HttpConnection, HttpShared
-from flashmm_receiver.errors import CannotListen
+from flashmm_receiver._listening import listen, port_of
+from flashmm_receiver._tls import Handshake, Tls
 from flashmm_receiver.settings import Address
 
 
@@ -19,19 +20,14 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen. Raises CannotListen, NotConfigured."""
-        settings = self._shared.settings
-        address = Address.parse("http_bind", settings.http_bind)
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: HttpConnection(self._shared),
-                address.host,
-                address.port,
-                ssl=ssl_context(settings),
-                backlog=settings.connections_max,
-            )
-        except OSError as error:
-            raise CannotListen("http_bind", str(address), str(error)) from None
-        self.port = self._server.sockets[0].getsockname()[1]
+        shared, context = self._shared, ssl_context(self._shared.settings, "http/1.1")
+        tls = context and Tls(context, shared.settings.receive_timeout_s, lambda: shared.error("tls_handshake"))
+        self._server = await listen(
+            "http_bind",
+            Address.parse("http_bind", shared.settings.http_bind),
+            lambda: HttpConnection(shared) if tls is None else Handshake(tls, HttpConnection(shared)),
+        )
+        self.port = port_of(self._server)
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening; requests in flight have that long to end."""
@@ -39,13 +35,12 @@ class HttpServer:
             return
         self._server.close()
         draining = [
-            asyncio.create_task(connection.drained(), name="drain HTTP")
-            for connection in list(self._shared.connections)
+            asyncio.create_task(connection.drained(), name="drain HTTP") for connection in self._shared.places
         ]
         if draining:
             _, late = await asyncio.wait(draining, timeout=grace_s)
             for task in late:
                 task.cancel()
-        for connection in list(self._shared.connections):
+        for connection in self._shared.places:
             connection.abort()
         self._server = None

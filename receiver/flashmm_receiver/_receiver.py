@@ -68,9 +68,9 @@ class Receiver:
 
     async def _listen(self, stack: AsyncExitStack, intake: Intake, worker: Worker, in_flight: InFlight) -> None:
         settings, telemetry = self._settings, self._telemetry
-        grpc_server = GrpcServer(settings, OtlpGrpc(settings, intake, in_flight, telemetry))
+        grpc_server = GrpcServer(settings, OtlpGrpc(settings, intake, in_flight, telemetry), telemetry)
         await grpc_server.start()
-        stack.push_async_callback(grpc_server.stop, settings.drain_s)
+        stack.push_async_callback(grpc_server.stop)
         otlp = OtlpHttp(settings, intake, worker, in_flight, telemetry)
         http_server = HttpServer(HttpShared(settings, otlp, in_flight, telemetry))
         await http_server.start()

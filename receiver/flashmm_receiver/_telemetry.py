@@ -44,8 +44,8 @@ class ReceiverTelemetry:
         )
         self.connection_errors = Counter(
             "flashmm_receiver_connection_errors",
-            "HTTP connections that ended without a request's answer, by reason.",
-            ["reason"],
+            "Connections that ended without a request's answer, by reason.",
+            ["transport", "reason"],
             registry=registry,
         )
         self.request_bytes = Counter(
@@ -63,7 +63,9 @@ class ReceiverTelemetry:
         )
         self.series = Gauge("flashmm_receiver_series", "Metric series known.", registry=registry)
         self.series_max = Gauge("flashmm_receiver_series_limit", "Metric series allowed.", registry=registry)
-        self.connections = Gauge("flashmm_receiver_http_connections", "Open HTTP connections.", registry=registry)
+        self.connections = Gauge(
+            "flashmm_receiver_connections", "Open connections.", ["transport"], registry=registry
+        )
 
     def refuse(self, signal: str, refusals: Refusals) -> None:
         """Count refused records."""

@@ -45,8 +45,10 @@ class ReceiverSettings:
     bytes."""
     in_flight_bytes_max: MemoryBytes = 64 * _MIB
     """Request bodies being received, decoded or stored at one time, in bytes; more is asked to come back."""
-    connections_max: Count = 512
-    """Open HTTP connections."""
+    connections_max: Annotated[int, Interval(ge=1, le=65_536)] = 512
+    """Open HTTP connections. Beyond, whoever keeps the receiver waiting longest makes room."""
+    grpc_connections_max: Annotated[int, Interval(ge=1, le=65_536)] = 256
+    """Open gRPC connections, likewise."""
     attributes_max: Count = 128
     """Attributes of one record, of a resource or of a scope."""
     attribute_bytes_max: Count = 65_536

@@ -47,6 +47,7 @@ def up(
     import uvloop
 
     from flashmm_orchestration._ground import check_ground
+    from flashmm_orchestration._open_files import allow_open_files
     from flashmm_orchestration.settings import load
 
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
@@ -56,6 +57,7 @@ def up(
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
     check_ground(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    allow_open_files(settings)
     arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
     uvloop.run(_run(settings, wanted, arguments, say_json if json else _welcome))
 

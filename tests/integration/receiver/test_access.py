@@ -1,7 +1,9 @@
 """Bearer tokens and TLS over real connections."""
 
+import asyncio
+import contextlib
+import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 
@@ -43,17 +45,6 @@ async def test_tokens(authorization: str, allowed: bool, store: MemoryStore) -> 
     assert code == (grpc.StatusCode.OK if allowed else grpc.StatusCode.UNAUTHENTICATED)
     assert len(store.batches) == int(allowed)
     assert ("www-authenticate" in response.headers) is not allowed
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`cert.pem` and `key.pem` for localhost: self-signed, so the certificate is its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    files = ("-keyout", folder / "key.pem", "-out", folder / "cert.pem")
-    subprocess.run(["openssl", "req", *kind, *name, *files], check=True, capture_output=True)
-    return folder
 
 
 def _client_context(folder: Path, *, with_certificate: bool) -> ssl.SSLContext:
@@ -113,3 +104,17 @@ async def test_incomplete_settings_are_named(settings: dict[str, Path], told: st
     with pytest.raises(NotConfigured, match=told):
         async with running(store, **settings):
             pass
+
+
+async def test_handshakes_that_do_not_end_make_room(certificates: Path, store: MemoryStore) -> None:
+    """They have taken their places before they have agreed on anything."""
+    files = {"tls_certificate": certificates / "cert.pem", "tls_key": certificates / "key.pem"}
+    few = {"connections_max": 3, "grpc_connections_max": 3}
+    async with running(store, **files, **few) as receiver, contextlib.AsyncExitStack() as crowd:
+        for port in (receiver.http_port, receiver.grpc_port) * 9:
+            opened = crowd.enter_context(socket.socket())
+            opened.settimeout(0)
+            await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", port))
+            opened.send(b"\x16\x03\x01")
+        assert await _https(receiver, certificates, with_certificate=False) == 200
+        assert await _grpcs(receiver, certificates, with_certificate=False) == grpc.StatusCode.OK

@@ -1,10 +1,12 @@
 """Bad input over raw sockets: a correct answer each, the process stays up, memory is bounded, all is counted."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import grpc
@@ -15,12 +17,16 @@ from google.rpc.status_pb2 import Status
 from prometheus_client import CollectorRegistry
 from tests.unit.receiver.otlp import NOW_NS, counter, gauge, metrics_request, number
 from tests.unit.receiver.strategies import soaked
+from tests.waiting import until
 
 from flashmm_backends.testing import MemoryStore
 from flashmm_receiver import Receiver, ReceiverSettings
 
 GOOD = metrics_request(gauge("g", number(1.0))).SerializeToString()
 PROTOBUF = "application/x-protobuf"
+ERRORS = "flashmm_receiver_connection_errors_total"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""HTTP/2's opening: its first line and empty settings."""
 METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
@@ -31,6 +37,7 @@ SMALL = ReceiverSettings(
     decompressed_bytes_max=200_000,
     json_bytes_max=1_000,
     connections_max=4,
+    grpc_connections_max=4,
 )
 HASTY = replace(SMALL, receive_timeout_s=0.3, idle_timeout_s=0.3)
 """For tests in which a time has to pass, and in none where something must happen within it."""
@@ -59,6 +66,17 @@ def request(
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@asynccontextmanager
+async def connected(port: int, data: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """An open connection that has sent something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
 
 
 async def exchange(port: int, data: bytes, *, finish: bool = False) -> Answer:
@@ -200,15 +218,30 @@ async def test_connections_that_hang_up(receiver: Receiver, registry: CollectorR
 
 
 async def test_connections_are_limited(receiver: Receiver, registry: CollectorRegistry) -> None:
-    """One more than allowed is told so."""
-    open_ones = [await asyncio.open_connection("127.0.0.1", receiver.http_port) for _ in range(4)]
-    for reader, writer in open_ones:
-        writer.write(request().replace(b"connection: close", b"connection: keep-alive"))
+    """However many wait to be asked something, the next one is answered; who was served before stays longest."""
+    kept = request().replace(b"connection: close", b"connection: keep-alive")
+    async with contextlib.AsyncExitStack() as crowd:
+        reader, writer = await crowd.enter_async_context(connected(receiver.http_port, kept))
         await reader.readuntil(b"\r\n\r\n")
-    assert total(registry, "flashmm_receiver_http_connections") == 4
-    assert (await exchange(receiver.http_port, b"")).status == 503
-    for _, writer in open_ones:
-        writer.close()
+        for part in (b"", b"POST /v1/met", request()[:-5]) * 5:
+            await crowd.enter_async_context(connected(receiver.http_port, part))
+        assert (await exchange(receiver.http_port, request())).status == 200
+        writer.write(kept)
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        assert total(registry, "flashmm_receiver_connections", transport="http") <= 4
+    assert total(registry, ERRORS, transport="http", reason="displaced") == 13
+
+
+async def test_one_too_many_is_told_so(receiver: Receiver, registry: CollectorRegistry, store: MemoryStore) -> None:
+    """Where all are being answered."""
+    store.hold()
+    async with contextlib.AsyncExitStack() as crowd:
+        held = [await crowd.enter_async_context(connected(receiver.http_port, request())) for _ in range(4)]
+        await until(lambda: total(registry, "flashmm_receiver_in_flight_bytes") == 4 * len(GOOD))
+        assert (await exchange(receiver.http_port, b"")).status == 503
+        store.let_go()
+        for reader, _ in held:
+            assert b" 200 " in await reader.read()
 
 
 @pytest.fixture
@@ -282,10 +315,52 @@ async def test_calls_wait_for_a_place_before_their_bodies_are_read(store: Memory
         assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_http_on_the_grpc_port(receiver: Receiver, channel: grpc.aio.Channel) -> None:
-    """Whatever comes instead of HTTP/2, the connection ends and the others go on."""
-    for garbage in (request(), b"\x16\x03\x01", b"\0" * 100):
+async def test_idle_grpc_connections_make_room(
+    receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
+) -> None:
+    """Silent ones, and those that stop amid HTTP/2's opening: a bot goes on, a new one gets in, all are counted."""
+    assert await call(channel, GOOD) == grpc.StatusCode.OK
+    async with contextlib.AsyncExitStack() as crowd:
+        for part in (b"", b"PRI * HTTP/2", PREFACE) * 5:
+            await crowd.enter_async_context(connected(receiver.grpc_port, part))
+        await until(lambda: total(registry, ERRORS, transport="grpc", reason="displaced") == 12)
+        assert await call(channel, GOOD) == grpc.StatusCode.OK
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}", own) as newcomer:
+            assert await call(newcomer, GOOD) == grpc.StatusCode.OK
+        assert total(registry, "flashmm_receiver_connections", transport="grpc") <= 4
+    assert total(registry, ERRORS, transport="grpc", reason="displaced") == 13
+
+
+@pytest.mark.parametrize("settings", [HASTY])
+@pytest.mark.parametrize("part", [b"", b"PRI * HTTP/2", PREFACE[:30]])
+async def test_grpc_connections_that_do_not_begin_end(part: bytes, receiver: Receiver) -> None:
+    """HTTP/2's opening has its time too."""
+    assert (await exchange(receiver.grpc_port, part)).status == 0
+
+
+async def test_headers_without_end(
+    receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
+) -> None:
+    """A header block that goes on and on ends the connection; the others go on."""
+    begun, more = b"\0\0\2\1\0\0\0\0\1\x83\x86", b"\0\x3e\x80\x09\0\0\0\0\1" + b"a" * 16_000
+    with contextlib.suppress(ConnectionError):
+        await exchange(receiver.grpc_port, PREFACE + begun + more * 50)
+    await until(lambda: total(registry, ERRORS, transport="grpc", reason="head_size") == 1)
+    assert await call(channel, GOOD) == grpc.StatusCode.OK
+
+
+async def test_http_on_the_grpc_port(
+    receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
+) -> None:
+    """It is told so in HTTP/2; whatever else comes, the connection ends, and the others go on."""
+    async with connected(receiver.grpc_port, request()) as (reader, _):
+        settings, goaway = await reader.readexactly(9), await reader.read()
+    assert (settings[3], goaway[3], goaway[16]) == (4, 7, 1)
+    assert b"this port speaks OTLP over gRPC" in goaway
+    for garbage in (b"\x16\x03\x01", b"\0" * 100, b"PRI * HTTP/2.1"):
         await exchange(receiver.grpc_port, garbage, finish=True)
+    assert total(registry, ERRORS, transport="grpc", reason="not_http2") == 4
     assert await call(channel, GOOD) == grpc.StatusCode.OK
 
 

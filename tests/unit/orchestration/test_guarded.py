@@ -148,10 +148,36 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
         await open_door.counted("send_timeout")
 
 
+async def test_who_keeps_us_waiting_makes_room() -> None:
+    """However many connections say nothing or half a request, a new one is answered; each displaced is counted."""
+    async with door(connections=4, request_s=30) as open_door, contextlib.AsyncExitStack() as crowd:
+        for _ in range(10):
+            await crowd.enter_async_context(open_door.connected(HEAD))
+            await crowd.enter_async_context(open_door.connected())
+        for _ in range(3):
+            answer = await open_door.exchange(HEAD + b"connection: close\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200")
+        assert open_door.ended("displaced") >= 16
+
+
+async def test_who_was_answered_outlasts_strangers() -> None:
+    """A page's kept connection is there still after a crowd that asked for nothing."""
+    async with door(connections=4, request_s=30) as open_door, contextlib.AsyncExitStack() as crowd:
+        reader, writer = await crowd.enter_async_context(open_door.connected(HEAD + b"\r\n"))
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(20):
+            await crowd.enter_async_context(open_door.connected())
+        await open_door.counted("displaced", 17)
+        writer.write(HEAD + b"\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
 async def test_connections_are_bounded() -> None:
-    """One too many is told to come back, and when others leave there is room again."""
+    """Where all wait for us, one too many is told to come back; when others leave there is room again."""
     async with door(connections=2, request_s=30) as open_door:
-        async with open_door.connected(HEAD), open_door.connected(HEAD):
+        async with open_door.connected(UPGRADE) as first, open_door.connected(UPGRADE) as second:
+            for reader, _ in (first, second):
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
             assert (await open_door.exchange(b"")).startswith(b"HTTP/1.1 503")
             assert open_door.ended("too_many") == 1
 
