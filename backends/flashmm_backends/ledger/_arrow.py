@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.ledger._completeness import completeness
-from flashmm_backends.ledger._events import column_of, event_table_of, events_query, objects
+from flashmm_backends.ledger._events import column_of, event_table_of, events_query, objects, pieces
 from flashmm_backends.ledger._reading import View
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._streams import Streams
-from flashmm_backends.ledger._tables import EVENT_TABLES, Column, ColumnType
+from flashmm_backends.ledger._tables import EVENT_TABLES, Column, ColumnType, RowTable
 from flashmm_backends.ports import Completeness, EventTable, Page, Window
 
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
@@ -44,16 +44,27 @@ def write_events(view: View, streams: Streams, request: Request) -> Iterator[byt
     table = event_table_of(request.kind)
     names = [quoted(column.name) for column in table.columns]
     known = completeness(view, streams, request.kind, request.window)
-    query = events_query(table, request.window, request.where, names, request.page)
-    reader: Any = view.arrow_reader(query, _BATCH_ROWS)
+    none: Any = view.arrow_reader(events_query(table, request.window, request.where, names, Page(0)), _BATCH_ROWS)
     sink = io.BytesIO()
-    schema = reader.schema.with_metadata(_metadata(request.kind, request.window, known))
+    schema = none.schema.with_metadata(_metadata(request.kind, request.window, known))
     with pa.ipc.new_stream(sink, schema) as writer:
         yield _taken(sink)
-        for batch in reader:
-            writer.write_batch(batch)
+        for batches in _batches(view, table, names, request):
+            for batch in batches:
+                writer.write_batch(batch)
             yield _taken(sink)
     yield _taken(sink)
+
+
+def _batches(view: View, table: RowTable, names: Sequence[str], request: Request) -> Iterator[Sequence[Any]]:
+    """Whole parts, so that DuckDB holds nothing while the client reads."""
+
+    def read(part: Window, page: Page | None) -> tuple[Sequence[Any], int]:
+        reader: Any = view.arrow_reader(events_query(table, part, request.where, names, page), _BATCH_ROWS)
+        batches = list(reader)
+        return batches, sum(batch.num_rows for batch in batches)
+
+    return pieces(view, table, request.window, request.where, request.page, read)
 
 
 def _pyarrow() -> Any:  # noqa: ANN401 - it ships no types

@@ -1,22 +1,27 @@
 """Events of one kind as a columnar table, exact to the last digit, with its completeness."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.batch import Event, EventValue
 from flashmm_backends.ledger._completeness import completeness
-from flashmm_backends.ledger._database import fetched
+from flashmm_backends.ledger._database import Arrays, fetched
 from flashmm_backends.ledger._reading import Query, View
+from flashmm_backends.ledger._rows_source import where_sql
+from flashmm_backends.ledger._slices import slices
 from flashmm_backends.ledger._sql import quoted
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import ENVELOPE, EVENT_TABLES, Column, ColumnType, RowTable
 from flashmm_backends.ports import EventTable, Page, QueryRefused, Window
 
+_T = TypeVar("_T")
 _IDS = ("trace_id", "span_id")
+_SMALL_ROWS_MAX = 2_000
 _DTYPES = {ColumnType.INT: np.int64, ColumnType.FLOAT: np.float64, ColumnType.BOOL: np.bool_}
 
 
@@ -41,13 +46,59 @@ def read_events(
     page: which part of them, None for all. The completeness is the whole window's in any case.
     """
     table = event_table_of(kind)
-    found = fetched(
-        view.run(events_query(table, window, where, [_text_of(column) for column in table.columns], page))
-    )
+    found = _found(view, table, window, where, page)
     columns = {column.name: column_of(column, found[column.name]) for column in table.columns}
     whole = page is None and not where
     received = len(columns["time_ns"]) if whole else None
     return EventTable(kind, window, columns, completeness(view, streams, kind, window, received))
+
+
+def is_large(page: Page | None) -> bool:
+    """Whether DuckDB may need much memory for it: then it is read in slices, and nothing like it beside it."""
+    return page is None or page.limit > _SMALL_ROWS_MAX
+
+
+def pieces(
+    view: View,
+    table: RowTable,
+    window: Window,
+    where: Mapping[str, str] | None,
+    page: Page | None,
+    read: Callable[[Window, Page | None], tuple[_T, int]],
+) -> Iterator[_T]:
+    """What `read` makes of the parts of a window, one after the other, until a page is full.
+
+    read: of the events in a part of the window, the page of them; tells how many it found. A small page is one part.
+    """
+    if page is not None and not is_large(page):
+        yield read(window, page)[0]
+        return
+    left, after = (page.limit, page.after) if page else (sys.maxsize, None)
+    start_ns = max(window.start_ns, after.time_ns) if after else window.start_ns
+    for part in slices(view, table, Window(start_ns, window.end_ns), where):
+        piece, found = read(part, Page(left, after))
+        yield piece
+        left -= found
+        if left <= 0:
+            return
+
+
+def _found(view: View, table: RowTable, window: Window, where: Mapping[str, str] | None, page: Page | None) -> Arrays:
+    columns = [_text_of(column) for column in table.columns]
+
+    def read(part: Window, page: Page | None) -> tuple[Arrays, int]:
+        piece = fetched(view.run(events_query(table, part, where, columns, page)))
+        return piece, len(piece["time_ns"])
+
+    found = list(pieces(view, table, window, where, page, read)) or [read(window, Page(0))[0]]
+    if len(found) == 1:
+        return found[0]
+    return {name: _joined([piece[name] for piece in found]) for name in found[0]}
+
+
+def _joined(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    joined = np.ma.concatenate(columns)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its stub is partial
+    return cast("npt.NDArray[Any]", joined)
 
 
 def events_query(
@@ -68,15 +119,6 @@ def events_query(
     if page is None:
         return Query("events", table, [*span, *values], span, parts=parts)
     return Query("events_page", table, [*span, *values, page.limit], span, parts=parts)
-
-
-def where_sql(table: RowTable, where: Mapping[str, str] | None) -> tuple[str, list[str]]:
-    """Equality with each value, cast to the column's type. Raises QueryRefused for an unknown column."""
-    types = {column.name: column.type.value for column in table.columns}
-    if unknown := sorted(set(where or {}) - set(types)):
-        raise QueryRefused("bad_data", f"{table.name} has no column {', '.join(unknown)}")
-    conditions = [f"AND {quoted(name)} = TRY_CAST(? AS {types[name]})" for name in where or {}]
-    return " ".join(conditions), list((where or {}).values())
 
 
 def _text_of(column: Column) -> str:

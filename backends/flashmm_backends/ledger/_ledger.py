@@ -19,7 +19,7 @@ from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._committer import Committer, Published
 from flashmm_backends.ledger._completeness import completeness, whole
 from flashmm_backends.ledger._database import Database
-from flashmm_backends.ledger._events import event_table_of, read_events
+from flashmm_backends.ledger._events import event_table_of, is_large, read_events
 from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._journal import Entry, JournalFile
@@ -134,8 +134,9 @@ class Ledger:
         recent = self._recent(kind, window, where, page)
         if recent is not None:
             return recent
-        streams = self._parts.streams
-        return await self._parts.reading.read(lambda view: read_events(view, streams, kind, window, where, page))
+        streams, reading = self._parts.streams, self._parts.reading
+        read = reading.read_large if is_large(page) else reading.read
+        return await read(lambda view: read_events(view, streams, kind, window, where, page))
 
     def _recent(
         self, kind: str, window: Window, where: Mapping[str, str] | None, page: Page | None

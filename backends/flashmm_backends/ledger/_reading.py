@@ -105,10 +105,17 @@ class Reading:
     lists: KeyLists
     database: Database
     threads: ThreadPoolExecutor
+    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever needs much of DuckDB's memory: two at a time would leave none to anybody else."""
 
     async def read(self, work: Callable[[View], _T]) -> _T:
         """Run a read on one of the ledger's threads. Raises Unavailable."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.read_here, work)
+
+    async def read_large(self, work: Callable[[View], _T]) -> _T:
+        """The same for a read that may need much memory: one at a time. Raises Unavailable."""
+        async with self._large:
+            return await self.read(work)
 
     def read_here(self, work: Callable[[View], _T]) -> _T:
         """The same on this thread."""
@@ -152,6 +159,7 @@ class Reading:
         """
         await asyncio.get_running_loop().run_in_executor(self.threads, self._relieve)
         with self.database.connection.cursor() as cursor, self._view(cursor) as view:
+            cursor.begin()  # its statements see one state, whatever is sealed meanwhile
             pieces = make(view)
             try:
                 while (piece := await self._next(pieces, cursor)) is not None:
@@ -160,6 +168,10 @@ class Reading:
                 raise unavailable(error) from error
 
     async def _next(self, pieces: Iterator[bytes], cursor: Connection) -> bytes | None:
+        async with self._large:
+            return await self._made(pieces, cursor)
+
+    async def _made(self, pieces: Iterator[bytes], cursor: Connection) -> bytes | None:
         making = asyncio.get_running_loop().run_in_executor(self.threads, next, pieces, None)
         try:
             return await asyncio.shield(making)

@@ -1,11 +1,12 @@
 """Rows as a relation: tables of recent rows, sealed files, and what waits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flashmm_backends.ledger._catalog import Catalog, RecentTable, SealedFile, Snapshot
 from flashmm_backends.ledger._database import casts
 from flashmm_backends.ledger._sql import quoted
-from flashmm_backends.ledger._tables import Column
+from flashmm_backends.ledger._tables import Column, RowTable
+from flashmm_backends.ports import QueryRefused
 
 EVER = (-(2**63), 2**63 - 1)
 
@@ -44,3 +45,12 @@ def _empty(columns: Sequence[Column]) -> str:
 def column_list(names: Sequence[str]) -> str:
     """Names for a SELECT."""
     return ", ".join(quoted(name) for name in names)
+
+
+def where_sql(table: RowTable, where: Mapping[str, str] | None) -> tuple[str, list[str]]:
+    """Equality with each value, cast to the column's type. Raises QueryRefused for an unknown column."""
+    types = {column.name: column.type.value for column in table.columns}
+    if unknown := sorted(set(where or {}) - set(types)):
+        raise QueryRefused("bad_data", f"{table.name} has no column {', '.join(unknown)}")
+    conditions = [f"AND {quoted(name)} = TRY_CAST(? AS {types[name]})" for name in where or {}]
+    return " ".join(conditions), list((where or {}).values())

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from flashmm_backends.batch import Exemplar, LogRecord, Span
-from flashmm_backends.ledger._events import read_order_events, where_sql
+from flashmm_backends.ledger._events import read_order_events
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import Query, View
 from flashmm_backends.ledger._rows import exemplar_of, log_of, span_of
-from flashmm_backends.ledger._rows_source import column_list
+from flashmm_backends.ledger._rows_source import column_list, where_sql
 from flashmm_backends.ledger._tables import EXEMPLARS, LOGS, SPANS
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
 from flashmm_backends.promql.source import ExemplarSeries, Matcher

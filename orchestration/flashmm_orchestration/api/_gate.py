@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge
 
+from flashmm_backends.ports import Unavailable
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 
 
@@ -42,16 +43,24 @@ class Gate:
         self._waiting = 0
         self._running: Gauge = telemetry.reads_running.labels(name)
         self._refused: Counter = telemetry.reads_refused.labels(name)
+        self._failed: Counter = telemetry.reads_failed.labels(name)
 
     @asynccontextmanager
     async def passed(self) -> AsyncGenerator[None]:
-        """Hold a place. Raises Busy when the queue is full or does not move."""
+        """Hold a place; count what fails meanwhile. Raises Busy when the queue is full or does not move."""
         await self._enter()
         with self._running.track_inprogress():
             try:
                 yield
+            except Unavailable:
+                self.failed()
+                raise
             finally:
                 self._slots.release()
+
+    def failed(self) -> None:
+        """Count a read that the store could not answer."""
+        self._failed.inc()
 
     async def _enter(self) -> None:
         if self._slots.locked() and self._waiting >= self._limits.waiting:

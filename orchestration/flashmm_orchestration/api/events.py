@@ -149,11 +149,11 @@ class _Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the pieces. Where they end early the connection is cut, so that nobody takes a part for the whole."""
-        async with self._held:
-            try:
+        try:
+            async with self._held:
                 await super().__call__(scope, receive, send)
-            except Unavailable as error:
-                _log.warning("%s ends early: %s", scope["path"], error)
+        except Unavailable as error:
+            _log.warning("%s ends early: %s", scope["path"], error)
 
 
 async def _all_pieces(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -12,6 +12,8 @@ from flashmm_orchestration.stores import PrometheusAnswers
 _BODY_BYTES_MAX: Final = 65_536
 """A form with the longest expression, percent-encoded, and room for the rest."""
 
+_UNAVAILABLE: Final = 503
+
 
 def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
     """The route; its forms are Prometheus's, so the OpenAPI document leaves them out."""
@@ -27,6 +29,8 @@ def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
         try:
             async with gate.passed():
                 answer = await api.handle(request.method, path, query, body, content_type)
+            if answer.status == _UNAVAILABLE:
+                gate.failed()
         except Busy as busy:
             return _busy(busy)
         return Response(answer.body, answer.status, dict(answer.headers))
@@ -38,7 +42,7 @@ def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
 def _busy(busy: Busy) -> Response:
     """In Prometheus's own form."""
     content = {"status": "error", "errorType": "unavailable", "error": str(busy)}
-    return JSONResponse(content, 503, {"retry-after": "1"})
+    return JSONResponse(content, _UNAVAILABLE, {"retry-after": "1"})
 
 
 async def _bounded_body(request: Request) -> bytes | None:

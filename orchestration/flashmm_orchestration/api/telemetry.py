@@ -19,6 +19,12 @@ class HttpTelemetry:
             ["gate"],
             registry=registry,
         )
+        self.reads_failed = Counter(
+            "flashmm_http_reads_failed",
+            "Expensive reads answered 503, or cut off, because the store could not answer.",
+            ["gate"],
+            registry=registry,
+        )
         self.connections_ended = Counter(
             "flashmm_http_connections_ended",
             "Connections ended before their request was answered, by reason.",

@@ -16,7 +16,7 @@ from tests.unit.backends.ledger.batches import RUN, events, transfer
 
 from flashmm_backends.ledger import MEDIA_TYPE, Ledger, LedgerSettings
 from flashmm_backends.ledger.remote import RemoteEvents
-from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, QueryRefused, Window
+from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, QueryRefused, Unavailable, Window
 from flashmm_instrumentation.semconv import EVENT_KINDS, FieldType
 from flashmm_orchestration.access import Receive, Scope, Send
 from flashmm_orchestration.api import Parts, build_app
@@ -266,6 +266,17 @@ async def test_a_full_gate_sends_away_and_counts() -> None:
     assert (first.result(), second.result()) == ("read", "read")
     assert registry.get_sample_value("flashmm_http_reads_refused_total", {"gate": "rows"}) == 1
     assert registry.get_sample_value("flashmm_http_reads_running", {"gate": "rows"}) == 0
+
+
+async def test_a_read_that_the_store_cannot_answer_is_counted() -> None:
+    """And told; a wrong question is none of them."""
+    registry = CollectorRegistry()
+    wide = gate(registry=registry)
+    for error in (Unavailable("the ledger", "no memory"), QueryRefused("bad_data", "no such field")):
+        with pytest.raises(type(error)):
+            async with wide.passed():
+                raise error
+    assert registry.get_sample_value("flashmm_http_reads_failed_total", {"gate": "rows"}) == 1
 
 
 async def test_a_queue_that_does_not_move_is_left() -> None:

@@ -25,6 +25,15 @@ SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER 
 -- How many events of a kind arrived in a window.
 SELECT count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ?;
 
+-- name: extent
+-- How many matching events a window holds, and their earliest and latest time.
+SELECT count(*), min(time_ns), max(time_ns) FROM {source} WHERE time_ns >= ? AND time_ns < ? {where};
+
+-- name: densities
+-- How many of them are in each part of the window that holds any: where it begins, how long a part is.
+SELECT (time_ns - ?) // ? AS part, count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ? {where}
+GROUP BY part ORDER BY part;
+
 -- name: latest_time
 -- The latest time of any event in a table.
 SELECT max(time_ns) FROM {table};
