@@ -15,8 +15,11 @@ import h11
 from prometheus_client import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
+from flashmm_orchestration.metered import MeteredFrames
 from flashmm_receiver.places import Places
+from flashmm_streaming import EndpointLimits
 
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -26,6 +29,12 @@ _FAULTS: Final = {
     "Invalid UTF-8 sequence received from client.": "not_utf8",
 }
 """What uvicorn logs of a client's mistakes, and our word for it."""
+_BAD_FRAMES: Final[dict[int, str]] = {
+    CloseCode.PROTOCOL_ERROR: "bad_frame",
+    CloseCode.POLICY_VIOLATION: "frame_flood",
+    CloseCode.MESSAGE_TOO_BIG: "message_too_big",
+}
+"""The close code that a WebSocket's parser ends with, and our word for it."""
 
 _log = logging.getLogger(f"uvicorn.error.{__name__}")
 
@@ -50,9 +59,9 @@ class Guard:
         """What uvicorn is to make for a connection."""
         return partial(GuardedHttp, self)
 
-    def websocket(self) -> Any:  # noqa: ANN401
+    def websocket(self, limits: EndpointLimits) -> Any:  # noqa: ANN401
         """The same after an upgrade."""
-        return partial(GuardedWebSocket, self)
+        return partial(GuardedWebSocket, self, limits)
 
     @contextmanager
     def counting(self) -> Generator[None]:
@@ -184,12 +193,13 @@ class GuardedHttp(H11Protocol):
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """One WebSocket: it keeps its place while it lasts."""
+    """One WebSocket: it keeps its place while it lasts, and its frames are metered before anything is made of them."""
 
-    def __init__(self, guard: Guard, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
+    def __init__(self, guard: Guard, limits: EndpointLimits, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(**uvicorns)
         self.logger = _log
         self._guard = guard
+        self.conn = MeteredFrames(limits, self.loop.time)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn's
         """Take over the place of the request that was upgraded."""
@@ -201,3 +211,10 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """Give it back."""
         self._guard.places.leave(self)
         super().connection_lost(exc)
+
+    def handle_parser_exception(self) -> None:
+        """The connection ends by the peer's fault; text that is no UTF-8 is counted where it is logged."""
+        super().handle_parser_exception()
+        closed = self.conn.close_sent
+        if closed is not None and closed.code in _BAD_FRAMES:
+            self._guard.ended.labels(_BAD_FRAMES[closed.code]).inc()

@@ -83,7 +83,7 @@ class HttpService:
             loop="none",
             http=self.guard.http(),  # over h11: httptools has no limit on the size of a request's head
             h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
-            ws=self.guard.websocket(),
+            ws=self.guard.websocket(self.stream),
             ws_max_size=self.stream.message_bytes,
             ws_per_message_deflate=False,
             lifespan="off",

@@ -85,12 +85,18 @@ class Hub:
         self._sessions.pop(session, None)
         self.metrics.clients.set(len(self._sessions))
 
-    def receive(self, session: Session, text: str | bytes) -> None:
-        """Act on a client's message; what cannot be acted on is answered with an `error` frame."""
+    def receive(self, session: Session, text: str | bytes) -> int:
+        """Act on a client's message; what cannot be acted on is answered with an `error` frame.
+
+        Returns what it was worth: the streams that it names, or 1.
+        """
         try:
-            self._act(session, parse(text))
+            request = parse(text)
         except Refusal as refusal:
             self.refuse(session, refusal)
+            return 1
+        self._act(session, request)
+        return 1 if isinstance(request, Ping) else len(request.streams)
 
     def refuse(self, session: Session, refusal: Refusal) -> None:
         """Answer with an `error` frame and count it."""

@@ -41,7 +41,13 @@ class EndpointLimits:
     messages_per_s: Rate = 20.0
     """Messages a second that a client may send in the long run."""
     burst: Count = 60
-    """Messages that a client may send at once."""
+    """Messages that a client may send at once; one that names many streams counts once for each."""
+    frames_per_s: Rate = 100.0
+    """Frames a second that a client may send in the long run: pings, pongs and parts of messages too."""
+    frames_burst: Count = 300
+    """Frames that a client may send at once."""
+    fragments: Count = 64
+    """Frames that one message may be cut into."""
     subscribe_within_s: Seconds = 30.0
     """How long a client may stay without a subscription, in seconds."""
     send_within_s: Seconds = 20.0
@@ -80,6 +86,10 @@ class RateMeter:
             return False
         self._tokens -= 1
         return True
+
+    def owe(self, more: int) -> None:
+        """What was taken last was worth so many more."""
+        self._tokens -= more
 
 
 class StreamEndpoint:
@@ -167,7 +177,7 @@ class _Connection:
         elif text is None:
             self._hub.refuse(self._session, Refusal("text_only", "Binary frames are not read", "Send JSON text."))
         else:
-            self._hub.receive(self._session, text)
+            self._meter.owe(self._hub.receive(self._session, text) - 1)
 
     async def _write(self) -> None:
         while True:

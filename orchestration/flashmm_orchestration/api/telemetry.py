@@ -27,7 +27,7 @@ class HttpTelemetry:
         )
         self.connections_ended = Counter(
             "flashmm_http_connections_ended",
-            "Connections ended before their request was answered, by reason.",
+            "Connections ended for what the client did or left undone, by reason.",
             ["reason"],
             registry=registry,
         )

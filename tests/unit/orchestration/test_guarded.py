@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -218,6 +219,60 @@ async def test_a_mistake_is_logged_once_and_counted_always(
                 await open_door.counted(reason, times)
     assert len([record for record in caplog.records if record.name.startswith("uvicorn.error")]) <= 1
     assert "Traceback" not in caplog.text
+
+
+def masked(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
+    """One frame of a client, under a mask that changes nothing."""
+    return bytes([opcode | (0x80 if fin else 0), 0x80 | len(payload)]) + bytes(4) + payload
+
+
+TEXT, CONTINUED, PING, PONG = 1, 0, 9, 10
+PARTS = EndpointLimits().fragments
+FLOODS = {
+    "pings": (masked(PING, b"x") * 5_000, 1008, "frame_flood"),
+    "pongs": (masked(PONG) * 5_000, 1008, "frame_flood"),
+    "fragments": (masked(TEXT, fin=False) + masked(CONTINUED, fin=False) * PARTS, 1009, "message_too_big"),
+    "pings between fragments": (
+        masked(TEXT, fin=False) + (masked(PING) + masked(CONTINUED, fin=False)) * PARTS,
+        1009,
+        "message_too_big",
+    ),
+    "messages": (masked(TEXT, b"{}") * 5_000, 1008, "frame_flood"),
+    "too big": (masked(TEXT, b"x" * 100, fin=False) + b"\x80\xff" + (2**40).to_bytes(8), 1009, "message_too_big"),
+    "no opcode": (masked(3), 1002, "bad_frame"),
+    "no mask": (b"\x81\x02{}", 1002, "bad_frame"),
+}
+
+
+@pytest.mark.parametrize(("flood", "code", "reason"), FLOODS.values(), ids=FLOODS)
+async def test_a_flood_of_frames_ends_its_connection(flood: bytes, code: int, reason: str) -> None:
+    """It is closed with the code that says why, counted once, costs little, and others are served."""
+    async with door(request_s=30) as open_door, open_door.connected(UPGRADE) as (reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        before_s = time.process_time()
+        writer.write(flood)
+        answers = await reader.read(-1)
+        await open_door.counted(reason)
+        assert time.process_time() - before_s < 1.0
+        assert b"\x88" + bytes([len(closing(answers)) - 2]) + code.to_bytes(2) in answers
+        assert open_door.ended(reason) == 1
+        assert answers.count(b"\x8a") <= EndpointLimits().frames_burst
+        assert (await open_door.exchange(HEAD + b"connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+def closing(answers: bytes) -> bytes:
+    """The close frame, which is the last."""
+    return answers[answers.rindex(b"\x88") :]
+
+
+async def test_as_many_frames_as_allowed_are_answered() -> None:
+    """A message in the most parts, with pings between them, is read like any other."""
+    parts = [masked(CONTINUED, fin=False) for _ in range(PARTS - 2)]
+    said = masked(TEXT, b'{"type":', fin=False) + masked(PING).join(parts) + masked(CONTINUED, b'"ping"}')
+    async with door(request_s=30) as open_door, open_door.connected(UPGRADE) as (reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        assert b'"pong"' in await reader.readuntil(b"}")
 
 
 async def test_no_answer_is_sniffed() -> None:

@@ -10,7 +10,7 @@ from tests.acceptance.page.site import serving
 from tests.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from flashmm_streaming import EndpointLimits, Hub, OriginPolicy, OutboxLimits, StreamEndpoint
+from flashmm_streaming import STREAMS, EndpointLimits, Hub, OriginPolicy, OutboxLimits, StreamEndpoint
 from flashmm_streaming.server import RateMeter
 from flashmm_streaming.testing import connected
 
@@ -138,6 +138,16 @@ class TestLimits:
                 assert (await client.hear_until("bye"))["code"] == "rate_limited"
             await calm.say({"type": "ping", "id": "still here"})
             assert (await calm.hear())["id"] == "still here"
+
+    async def test_subscribing_in_a_loop(self, hub):
+        """Every stream named counts, so that nobody has the whole history sent twenty times a second."""
+        async with serving(StreamEndpoint(hub, EndpointLimits(burst=30))) as port, connected(port) as client:
+            for _ in range(10):
+                await client.subscribe(list(STREAMS), recent=1_000)
+                await client.say({"type": "unsubscribe", "streams": list(STREAMS)})
+            assert (await client.hear_until("bye"))["code"] == "rate_limited"
+        welcomed = [frame for frame in client.frames if frame["type"] == "subscribed"]
+        assert len(welcomed) <= 2 * len(STREAMS)
 
     async def test_message_too_big(self, hub):
         """A message beyond the limit ends the connection with 1009."""
