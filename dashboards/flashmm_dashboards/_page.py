@@ -54,22 +54,26 @@ class PageFile:
 
 
 def page_files() -> Mapping[str, PageFile]:
-    """The live page and the boards: URL path (`/`, `/static/…`, `/boards/<uid>`) → file.
+    """The live page and the boards: URL path (`/`, `/static/…`, `/boards`, `/boards/<uid>`) → file.
 
     Vendored files have their version in the path.
     """
     root = files("flashmm_dashboards") / "web"
     found = {f"/static/{name}": _page_file(f"/static/{name}", content) for name, content in _walk(root, "")}
-    return {"/": found["/static/index.html"], **found, **_board_pages(found["/static/boards/index.html"])}
+    return {"/": found["/static/index.html"], **found, **_board_pages(found)}
 
 
-def _board_pages(view: PageFile) -> Mapping[str, PageFile]:
+def _board_pages(found: Mapping[str, PageFile]) -> Mapping[str, PageFile]:
     boards = stored_boards()
-    listed = [{"uid": each.uid, "title": each.title, "folder": each.folder.title} for each in boards]
+    listed = [
+        {"uid": each.uid, "title": each.title, "folder": each.folder.title, "description": each.description}
+        for each in boards
+    ]
     contents = {f"/boards/{each.uid}.json": orjson.dumps(each.content) for each in boards}
     contents["/boards/index.json"] = orjson.dumps(listed)
     pages = {path: _page_file(path, content) for path, content in contents.items()}
-    return {**pages, **{f"/boards/{each.uid}": view for each in boards}}
+    view, index = found["/static/boards/index.html"], found["/static/boards/list.html"]
+    return {**pages, **{f"/boards/{each.uid}": view for each in boards}, "/boards": index, "/boards/": index}
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
@@ -97,7 +101,7 @@ def _page_file(path: str, body: bytes) -> PageFile:
 class LivePage:
     """ASGI application for the page: GET and HEAD, revalidation by ETag, gzip, and a strict content policy.
 
-    Mount it last, at the root: it answers 404 for what it doesn't have.
+    Mount it last, at the root: it answers 404 for what it doesn't have; for a board, with those there are.
     """
 
     def __init__(self, pages: Mapping[str, PageFile] | None = None) -> None:
@@ -106,12 +110,14 @@ class LivePage:
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
         if scope["type"] != "http":
             return await _refuse_websocket(receive, send)
-        page = self._files.get(scope["path"])
+        path = scope["path"]
         if scope["method"] not in ("GET", "HEAD"):
             return await _respond(send, 405, [(b"allow", b"GET, HEAD")], b"")
-        if page is None:
-            return await _respond(send, 404, _SAFE, b"There is no such page. The live page is at /.\n")
-        return await _serve(page, scope, send)
+        if path in self._files:
+            return await _serve(self._files[path], scope, send)
+        if path.startswith("/boards/") and not path.endswith(".json") and "/boards" in self._files:
+            return await _serve(self._files["/boards"], scope, send, status=404)
+        return await _respond(send, 404, _SAFE, b"There is no such page. The live page is at /, boards at /boards.\n")
 
 
 _SAFE: Final = [
@@ -122,20 +128,20 @@ _SAFE: Final = [
 ]
 
 
-async def _serve(page: PageFile, scope: Message, send: Send) -> None:
+async def _serve(page: PageFile, scope: Message, send: Send, status: int = 200) -> None:
     asked = dict(scope["headers"])
     cached = [
         (b"etag", page.etag.encode()),
         (b"cache-control", page.cache_control.encode()),
         (b"vary", b"accept-encoding"),
     ]
-    if page.etag.encode() in asked.get(b"if-none-match", b""):
+    if status == 200 and page.etag.encode() in asked.get(b"if-none-match", b""):
         return await _respond(send, 304, _SAFE + cached, b"")
     packed = bool(page.gzipped) and b"gzip" in asked.get(b"accept-encoding", b"")
     body = page.gzipped if packed else page.body
     headers = [(b"content-type", page.content_type.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(b"content-encoding", b"gzip")] if packed else []
-    return await _respond(send, 200, _SAFE + cached + headers, b"" if scope["method"] == "HEAD" else body)
+    return await _respond(send, status, _SAFE + cached + headers, b"" if scope["method"] == "HEAD" else body)
 
 
 async def _respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

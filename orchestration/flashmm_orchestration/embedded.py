@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +25,7 @@ from flashmm_orchestration.api.streams import streams_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.api.traces import traces_router
 from flashmm_orchestration.health import Health
+from flashmm_orchestration.own_metrics import OwnMetrics
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.stores import Stores, chosen_stores
@@ -45,11 +47,13 @@ class Embedded:
     health: Health
     receiver: ReceiverService
     http: HttpService
+    own: OwnMetrics | None
+    """None where a Prometheus scrapes them."""
 
     @property
     def services(self) -> Sequence[Service]:
         """In the order of the flow."""
-        return (self.receiver, self.http)
+        return (self.receiver, self.http, *((self.own,) if self.own else ()))
 
     def addresses(self) -> dict[str, str]:
         """Where it answers, once it serves: http as a URL, otlp_grpc and otlp_http as host:port."""
@@ -84,7 +88,15 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
                 Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry), settings.told
             ),
             http_service(settings, http, hub, routers, telemetry, VERSION),
+            _own(settings, ledger, http, registry),
         )
+
+
+def _own(settings: Settings, ledger: Ledger, http: socket.socket, registry: CollectorRegistry) -> OwnMetrics | None:
+    if settings.metrics.kind == "prometheus":
+        return None
+    host, port = http.getsockname()[:2]
+    return OwnMetrics(registry, ledger, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", time.time_ns)
 
 
 def _routers(

@@ -13,7 +13,7 @@ __all__ = ["chromium"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 # A panel is drawn once it has a figure, a curve, a table or cells.
-_DRAWN = "#panels > section:has(.figure b, .uplot canvas, table td, .keys:not(:empty))"
+_DRAWN = "#panels > section:has(.figure b, .uplot canvas, table td, .states i, canvas[aria-label])"
 
 
 @contextmanager
@@ -33,13 +33,56 @@ def test_every_board_is_drawn(session: Session, chromium) -> None:
     """Each role's board has all its panels; those that read a bot's telemetry show it; nothing complains."""
     with window(chromium, 1440, 6000) as (page, complaints):
         for _, board in boards():
-            own = [panel for panel in board["panels"] if panel["type"] not in ("logs", "state-timeline")]
-            wanted = 4 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
+            own = [panel for panel in board["panels"] if panel["type"] != "logs"]
+            wanted = 21 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
             page.goto(f"{session.product.http}/boards/{board['uid']}")
             page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=40_000)
             assert page.locator("#panels > section").count() == len(board["panels"])
             assert page.inner_text("#title") == board["title"]
             assert page.is_hidden("#trouble")
+        assert complaints == []
+
+
+def test_boards_are_listed(session: Session, chromium) -> None:
+    """/boards names every board, whose it is and what it shows; each leads there, and the live page leads here."""
+    with window(chromium, 1200, 700) as (page, complaints):
+        page.goto(f"{session.product.http}/")
+        page.click(".top >> text=Boards")
+        page.wait_for_selector("#list a")
+        shown = page.locator("#list a")
+        assert shown.count() == len(list(boards()))
+        for place, (_, board) in enumerate(sorted(boards(), key=lambda each: _order(each[1]["uid"]))):
+            text = shown.nth(place).inner_text()
+            assert board["title"] in text and board["description"] in text
+            assert shown.nth(place).get_attribute("href") == f"/boards/{board['uid']}"
+        assert complaints == []
+
+
+def _order(uid: str) -> int:
+    return ["admin", "trader", "risk", "viewer", "public"].index(uid.removeprefix("flashmm-"))
+
+
+def test_no_such_board(session: Session, chromium) -> None:
+    """An address of no board is answered 404 with those that there are."""
+    with window(chromium, 1200, 700) as (page, _):
+        answer = page.goto(f"{session.product.http}/boards/<b>trader%2F")
+        assert answer and answer.status == 404
+        page.wait_for_selector("#trouble:has-text('There is no board “<b>trader/”')")
+        assert page.locator("#list a").count() == 5
+
+
+def test_a_curve_is_read_at_the_cursor(session: Session, chromium) -> None:
+    """Pointing at a curve shows when that was and the values of then."""
+    with window(chromium, 1200, 900) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-viewer")
+        over = page.locator("#panels .u-over").first
+        over.wait_for()
+        box = over.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 40)
+        page.wait_for_selector(".keys li:has-text('at ')")
+        page.mouse.move(5, 5)
+        page.wait_for_selector(".keys li:has-text('at ')", state="detached")
         assert complaints == []
 
 
@@ -74,7 +117,7 @@ def test_a_range_stays_in_the_address(session: Session, chromium) -> None:
             page.click("#ranges button:has-text('6 h')")
         page.reload()
         page.wait_for_selector("#ranges button[aria-pressed=true]:has-text('6 h')")
-        page.wait_for_function("document.querySelector('#boards a')?.search.includes('seconds=21600')")
+        page.wait_for_selector("#boards a[data-uid][href*='seconds=21600']")
         assert complaints == []
 
 

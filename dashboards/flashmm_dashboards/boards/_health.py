@@ -12,6 +12,7 @@ _BOTS: Final = Scope(by=(BOT,))
 _DAY_S: Final = 86_400
 _MONTH_S: Final = 30 * _DAY_S
 _TREND: Final = "6h"
+_TREND_TOLD: Final = "At the last six hours' rate, which counts for as much of them as is known"
 
 
 def servers() -> Panel:
@@ -138,25 +139,27 @@ def disk_free() -> Panel:
     """How much disk is left, and will be."""
     about = About(
         "Disk left, now and in 30 days",
-        "Free bytes on the ledger's disk, and what the last six hours' trend leaves of them in 30 days.",
+        f"Free bytes on the ledger's disk. {_TREND_TOLD}.",
         panels.BYTES,
     )
-    trend = f"predict_linear({foreign.LEDGER_DISK_FREE}[{_TREND}], {_MONTH_S})"
-    return panels.curves(about, Query(foreign.LEDGER_DISK_FREE, "now"), Query(f"clamp_min({trend}, 0)", "in 30 days"))
+    name = foreign.LEDGER_DISK_FREE
+    return panels.curves(about, Query(name, "now"), Query(_in_a_month(name), "in 30 days"))
 
 
 def disk_lasts() -> Panel:
     """When the disk will be full."""
     about = About(
         "Days until the disk is full",
-        "At the last six hours' rate; 3,650 where nothing is used up.",
+        f"{_TREND_TOLD}; 3,650 where nothing is used up.",
         "suffix: d",
         ((7.0, "orange"), (30.0, "green")),
         base="red",
         decimals=0,
     )
-    used_a_day = f"clamp_min(-deriv({foreign.LEDGER_DISK_FREE}[{_TREND}]), 0) * {_DAY_S}"
-    return panels.figure(about, Query(f"clamp_max({foreign.LEDGER_DISK_FREE} / ({used_a_day}), 3650)", "days"))
+    used_a_day = f"clamp_min(-{_trend(foreign.LEDGER_DISK_FREE)}, 0) * {_DAY_S}"
+    return panels.figure(
+        about, Query(f"clamp_max({foreign.LEDGER_DISK_FREE} / ({used_a_day}), 3650)", "at this rate")
+    )
 
 
 def ledger_size() -> Panel:
@@ -196,9 +199,9 @@ def series_known() -> Panel:
 
 def series_trend() -> Panel:
     """How the number of series grows."""
-    about = About("Series in 30 days", "At the last six hours' rate, in flashmm and in Prometheus.", panels.NUMBER)
+    about = About("Series in 30 days", f"In flashmm and in Prometheus. {_TREND_TOLD}.", panels.NUMBER, decimals=0)
     queries = [
-        Query(f"clamp_min(predict_linear({name}[{_TREND}], {_MONTH_S}), 0)", where)
+        Query(_in_a_month(name), where)
         for where, name in (("flashmm", foreign.RECEIVER_SERIES), ("Prometheus", foreign.PROMETHEUS_SERIES))
     ]
     return panels.curves(about, *queries)
@@ -256,6 +259,15 @@ def bots_complaints() -> Panel:
         ("errors", metrics.ERRORS),
     )
     return panels.curves(about, *(Query(or_zero(f"sum({_BOTS.rate(each)})"), what) for what, each in counted))
+
+
+def _trend(name: str) -> str:
+    """A gauge's growth a second over six hours, less where fewer are known: a minute's says nothing of a month."""
+    return f"(deriv({name}[{_TREND}]) * count_over_time({name}[{_TREND}:15s]) / 1440)"
+
+
+def _in_a_month(name: str) -> str:
+    return f"clamp_min({name} + {_MONTH_S} * {_trend(name)}, 0)"
 
 
 def _each_record(family: str) -> list[Query]:

@@ -46,7 +46,7 @@ SHARE_OF_LIMIT: Final[Steps] = ((0.8, "orange"), (0.95, "red"))
 BELOW_ZERO_IS_BAD: Final[Steps] = ((0.0, "green"),)
 """Applied with `base="red"`."""
 
-BASIS_POINTS: Final = "suffix: bp"
+BASIS_POINTS: Final = "suffix: bps"
 SHARE: Final = "percentunit"
 SECONDS: Final = "s"
 BYTES: Final = "bytes"
@@ -70,7 +70,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a panel says of itself. base: the colour below the first of the thresholds."""
+    """What a panel says of itself. base: the colour below the first of the thresholds, where it has any."""
 
     title: str
     description: str
@@ -198,7 +198,8 @@ def _described(panel: _KindT, about: About) -> _KindT:
 
 
 def _thresholds(about: About) -> dashboard.ThresholdsConfig:
-    steps = [model.Threshold(None, about.base), *(model.Threshold(value, color) for value, color in about.steps)]
+    base = about.base if about.steps else "text"  # colour says good or bad, and nothing where no value is either
+    steps = [model.Threshold(None, base), *(model.Threshold(value, color) for value, color in about.steps)]
     return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
 

@@ -20,7 +20,7 @@ def public() -> Dashboard:
         PUBLIC,
         "flashmm-public",
         "Market quality",
-        f"Our quotes beside the market's, {DELAY} after the fact, over all bots.",
+        "Our quotes beside the market's, a minute after the fact, over all bots.",
         (
             trading.spread_advantage(late),
             trading.uptime(late),

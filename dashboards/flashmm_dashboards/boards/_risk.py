@@ -92,4 +92,5 @@ def drawdown_now(scope: Scope) -> Panel:
 
 
 def _fall(scope: Scope) -> str:
-    return f"({total_pnl(scope)}) - max_over_time(({total_pnl(scope)}){_PEAK_WINDOW})"
+    # Never above zero: what is higher than every sample of the window is the highest itself.
+    return f"clamp_max(({total_pnl(scope)}) - max_over_time(({total_pnl(scope)}){_PEAK_WINDOW}), 0)"

@@ -31,6 +31,11 @@ class StoredBoard:
         """What people read."""
         return str(self.content["title"])
 
+    @property
+    def description(self) -> str:
+        """What it is for, in a sentence."""
+        return str(self.content["description"])
+
 
 def stored_boards() -> Sequence[StoredBoard]:
     """Every board, folder by folder."""

@@ -79,11 +79,12 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
             stack.callback(gc.unfreeze)  # what is frozen at the end is never let go, and DuckDB's bindings say so
             command = await stack.enter_async_context(_demo_command(settings, demo)) if demo else None
             from flashmm_orchestration.embedded import Embedded, embedded  # heavy: the demo's process imports too
+            from flashmm_orchestration.own_metrics import OwnMetrics
             from flashmm_orchestration.relay import relay
             from flashmm_orchestration.supervisor import Supervisor
 
             product = await stack.enter_async_context((relay if settings.ledgers.urls else embedded)(settings))
-            services: list[Service] = [each for each in product.services if each.name in wanted]
+            services: list[Service] = [each for each in product.services if each.name in wanted | {OwnMetrics.name}]
             if command and isinstance(product, Embedded):
                 services.append(_demo_service(product, command))
             product.health.on_change(_once_ready(product, announce))

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
 from tests.acceptance.page.simulation import Simulation
 from tests.acceptance.page.site import Site, serving
+from tests.acceptance.page.wire import wired
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -135,6 +136,43 @@ async def test_resumes_after_a_lost_connection(site, visit):
         gaps = site.registry.get_sample_value("flashmm_stream_gaps_total", {"stream": "trades", "reason": "history"})
         assert gaps is None
         assert visit.complaints == []
+
+
+async def test_a_cut_wire_is_noticed_and_mended(site, port, visit):
+    """Where nothing gets through and nobody says so, the page does within five seconds; after it, all is there."""
+    bot, now = Bot(), time.time_ns()
+    async with wired(port) as (wire, near):
+        await visit.open(near)
+        site.feed(bot.pnl(now, 1, 0, 0, 0))
+        await visit.value("pnl-net", "1")
+        wire.cut()
+        await visit.page.wait_for_selector("#stale:has-text('No connection to the server since')", timeout=6_000)
+        assert await visit.text("connection-text") == "Reconnecting"
+        site.feed(bot.pnl(now + SECOND, 2, 0, 0, 0))
+        site.feed(bot.events(now, fill(bot, 1, now)))
+        wire.mend()
+        await visit.value("pnl-net", "2")
+        await visit.page.wait_for_selector("#tape tr")
+        await visit.page.wait_for_selector("#stale", state="hidden")
+        assert visit.complaints == []
+
+
+async def test_a_quiet_bot_is_asked_after_not_given_up(port, visit):
+    """A connection on which nothing happens is asked for its life, stays, and is the same one."""
+    await visit.page.clock.install()
+    await visit.open(port)
+    socket = "flashmm.stream.socket"
+    await visit.page.evaluate(
+        f"""window.first = {socket}; window.sent = [];
+        first.send = (text) => {{ sent.push(text); WebSocket.prototype.send.call(first, text) }}; 0"""
+    )
+    for rounds in range(1, 4):
+        await visit.page.clock.run_for(2_000)
+        answered = f"sent.length >= {rounds} && flashmm.stream.asked === 0"
+        await until(lambda answered=answered: visit.page.evaluate(answered))
+    assert set(await visit.page.evaluate("sent")) == {'{"type":"ping"}'}
+    assert await visit.page.evaluate(f"window.first === {socket}")
+    assert await visit.page.get_attribute("#connection", "data-state") == "live"
 
 
 async def test_other_server_means_history_again(site, visit):
@@ -298,6 +336,18 @@ def _spoil(route):
     server.on_message(forward)
 
 
+async def test_a_new_runs_fills_are_shown_though_their_ids_are_known(site, port, visit):
+    """A run that counts its fills from one again does not vanish behind the fills of the run before."""
+    before, now = Bot(run="r1"), time.time_ns()
+    site.feed(before.events(now, *(fill(before, number, now + number) for number in range(1, 4))))
+    await visit.open(port)
+    await visit.page.wait_for_selector("#tape tr:nth-child(3)")
+    after, later = Bot(run="r2"), now + 5 * SECOND
+    site.feed(after.events(later, fill(after, 1, later, price=Decimal("61300.00"))))
+    await visit.page.wait_for_selector("#tape tr:nth-child(4)")
+    assert "61\u202f300" in await visit.page.inner_text("#tape tr:first-child")
+
+
 class TestStates:
     """What the page says when there is nothing, or nothing new, to show."""
 
@@ -314,7 +364,7 @@ class TestStates:
         site.feed(Bot().pnl(time.time_ns(), 1, 0, 0, 0))
         await visit.value("pnl-net", "1")
         await visit.page.clock.run_for(40_000)
-        await visit.page.wait_for_selector("#stale:has-text('No data from maker-1 for')")
+        await visit.page.wait_for_selector("#stale:has-text('No data from maker-1 since')")
 
     async def test_incomplete(self, site, port, visit):
         """Missing events show as a share, never hidden."""

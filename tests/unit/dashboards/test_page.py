@@ -135,6 +135,15 @@ class TestServing:
         assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 0
         assert (await client.post("/")).status_code == 405
 
+    async def test_boards_index(self, client):
+        """With or without a slash; what is no board gets the same list, as 404."""
+        index = await client.get("/boards")
+        assert index.status_code == 200 and "Boards" in index.text
+        assert (await client.get("/boards/")).content == index.content
+        missing = await client.get("/boards/nobody", headers={"if-none-match": index.headers["etag"]})
+        assert missing.status_code == 404 and missing.content == index.content
+        assert (await client.get("/boards/nobody.json")).status_code == 404
+
     @pytest.mark.parametrize("path", ["/nothing", "/static/", "/static/../_page.py", "/static/js/%2e%2e/index.html"])
     async def test_nothing_else(self, client, path):
         """What is not there is 404, and nothing outside the folder can be reached."""

@@ -1,7 +1,10 @@
 /** The kinds of panel: each takes a panel of Grafana's JSON and makes { element, refresh(chosen, seconds) }. */
 
 import { TimeChart } from "../js/chart.js";
-import { el } from "../js/dom.js";
+import { el, show } from "../js/dom.js";
+import { dayClock } from "../js/format.js";
+import { bar } from "../js/panels.js";
+import { drawCells } from "./density.js";
 import { course, exemplars, filledIn, now } from "./query.js";
 import { called, tone, written } from "./value.js";
 
@@ -11,7 +14,7 @@ const ELSEWHERE = { logs: "Log lines are read in Grafana, from Loki; orders and 
 
 const KINDS = {
   timeseries: curves,
-  "state-timeline": curves,
+  "state-timeline": states,
   stat: figures,
   gauge: dials,
   table: rows,
@@ -40,24 +43,65 @@ function curves(panel, body) {
   body.append(box, keys);
   let chart = null;
   let drawn = null;
+  let lines = [];
+  let dots = [];
+  let cursor = null;
+  const legend = () => keys.replaceChildren(...lines.map((line, place) => key(panel, line, place, cursor)), ...moment(lines, cursor), ...slowest(panel, dots));
+  const follow = (index) => {
+    const at = index === null ? null : chart.data[0][index];
+    if (at === cursor) return;
+    cursor = at;
+    legend();
+  };
   return async (chosen, seconds) => {
     const asked = await Promise.all(panel.targets.map((target) => course(filledIn(target.expr, chosen, seconds), seconds)));
-    const dots = await orders(panel, chosen, seconds, asked[0].window);
-    const lines = asked.flatMap(({ result }, place) =>
+    dots = await orders(panel, chosen, seconds, asked[0].window);
+    lines = asked.flatMap(({ result }, place) =>
       result.map((series) => ({ name: called(panel.targets[place].legendFormat, series.metric), values: series.values ?? [] })));
+    body.classList.toggle("bare", !lines.length);
     const names = lines.map(({ name }) => name).join("\n");
     if (names !== drawn) {
       box.replaceChildren();
       chart?.forget();
-      const colours = lines.map((_, place) => ({ colour: `--s${place % COLOURS}` }));
-      chart = new TimeChart(box, { lines: colours, empty: EMPTY, ticks: (_, splits) => splits.map((at) => text(panel, at)), onPick: openTrace });
+      const colours = lines.map((_, place) => ({ colour: `--s${place % COLOURS}`, dash: place >= COLOURS ? [6, 4] : undefined }));
+      chart = new TimeChart(box, { lines: colours, empty: empty(panel), ticks: (_, splits) => splits.map((at) => text(panel, at)), onPick: openTrace, onCursor: follow, sync: "boards" });
       drawn = names;
     }
     chart.dots = dots;
     chart.draw(columns(lines), asked[0].window, described(panel, lines));
-    keys.replaceChildren(...lines.map((line, place) => key(panel, line, place)), ...slowest(panel, dots));
+    legend();
   };
 }
+
+/** What to say of a panel without data: the Collector's and Prometheus's are there with the whole stack alone. */
+function empty(panel) {
+  const stack = panel.targets.every(({ expr }) => /\b(otelcol|prometheus)_/.test(expr));
+  return stack ? "Nothing here: this is of the Collector or Prometheus, which run with the whole stack." : EMPTY;
+}
+
+/** On and off over time: a row for each series. */
+function states(panel, body) {
+  return async (chosen, seconds) => {
+    const { result, window, step } = await course(filledIn(panel.targets[0].expr, chosen, seconds), seconds);
+    const each = result.flatMap((series) => stateRow(called(panel.targets[0].legendFormat, series.metric), series.values, window, step));
+    body.replaceChildren(each.length ? el("div", { className: "states" }, ...each) : nothing(panel));
+  };
+}
+
+function stateRow(name, values, [from, to], step) {
+  const parts = [];
+  for (const [at, value] of values) {
+    const state = Number(value) ? "on" : "off";
+    const last = parts.at(-1);
+    if (last?.state === state && at - last.until <= step) last.until = at;
+    else parts.push({ state, since: at - step, until: at });
+  }
+  const share = (at) => Math.min(1, Math.max(0, (at - from) / (to - from)));
+  const pieces = parts.map(({ state, since, until }) => [state, share(since), share(until) - share(since)]);
+  return [el("span", {}, name), bar("", pieces), el("b", { "data-tone": Number(values.at(-1)[1]) ? "green" : "red" }, Number(values.at(-1)[1]) ? "up" : "away")];
+}
+
+const nothing = (panel) => el("p", { className: "nothing" }, empty(panel));
 
 /** The panel in words: every curve's name and last value. */
 function described(panel, lines) {
@@ -91,10 +135,17 @@ function columns(lines) {
   return [times, ...columnsOf];
 }
 
-function key(panel, line, place) {
+/** A curve's name and its value: the last one, or that at the cursor. */
+function key(panel, line, place, cursor) {
   const swatch = el("i");
   swatch.style.background = `var(--s${place % COLOURS})`;
-  return el("li", {}, swatch, `${line.name} `, el("b", {}, text(panel, Number(line.values.at(-1)?.[1]))));
+  const value = cursor === null ? line.values.at(-1) : line.values.find(([at]) => at === cursor);
+  return el("li", {}, swatch, `${line.name} `, el("b", {}, text(panel, Number(value?.[1]))));
+}
+
+/** When the cursor is. */
+function moment(lines, cursor) {
+  return cursor === null || !lines.length ? [] : [el("li", {}, "at ", el("b", {}, dayClock(cursor * 1000)))];
 }
 
 function latest(panel, chosen, seconds) {
@@ -113,7 +164,7 @@ function figures(panel, body) {
   return async (chosen, seconds) => {
     const found = await latest(panel, chosen, seconds);
     const each = found.map((series) => el("p", { className: "figure" }, toned(panel, Number(series.value[1])), named(panel, series)));
-    body.replaceChildren(el("div", { className: "figures" }, ...(each.length ? each : [EMPTY])));
+    body.replaceChildren(each.length ? el("div", { className: "figures" }, ...each) : nothing(panel));
   };
 }
 
@@ -123,10 +174,12 @@ function dials(panel, body) {
     const found = await latest(panel, chosen, seconds);
     const each = found.map((series) => {
       const value = Number(series.value[1]);
-      const label = called(panel.targets[0].legendFormat, series.metric);
-      return el("p", { className: "figure" }, toned(panel, value), named(panel, series), el("meter", { min, max, value, "aria-label": label }));
+      const needle = el("i");
+      needle.style.width = `${100 * Math.min(1, Math.max(0, (value - min) / (max - min)))}%`;
+      const dial = el("span", { className: "dial", "data-tone": tone(value, defaults(panel).thresholds.steps), "aria-hidden": "true" }, needle);
+      return el("div", {}, el("p", { className: "figure" }, toned(panel, value), named(panel, series)), dial);
     });
-    body.replaceChildren(...(each.length ? each : [EMPTY]));
+    body.replaceChildren(...(each.length ? each : [nothing(panel)]));
   };
 }
 
@@ -134,40 +187,24 @@ function rows(panel, body) {
   return async (chosen, seconds) => {
     const found = await latest(panel, chosen, seconds);
     const names = [...new Set(found.flatMap((series) => Object.keys(series.metric)))].filter((name) => name !== "__name__");
-    const head = el("tr", {}, ...[...names, "value"].map((name) => el("th", { scope: "col" }, name.replace("flashmm_", ""))));
+    const heading = (name) => el("th", { scope: "col", className: name === "value" ? "num" : "" }, name.replace("flashmm_", ""));
+    const head = el("tr", {}, ...[...names, "value"].map(heading));
     const lines = found.map((series) => el("tr", {}, ...names.map((name) => el("td", {}, series.metric[name] ?? "")),
       el("td", { className: "num" }, toned(panel, Number(series.value[1])))));
-    body.replaceChildren(found.length ? el("table", {}, el("thead", {}, head), el("tbody", {}, ...lines)) : EMPTY);
+    body.replaceChildren(found.length ? el("table", {}, el("thead", {}, head), el("tbody", {}, ...lines)) : nothing(panel));
   };
 }
 
 function density(panel, body) {
   const canvas = el("canvas", { role: "img" });
-  const scale = el("p", { className: "keys" });
-  body.append(canvas, scale);
+  const none = nothing(panel);
+  body.append(canvas, none);
   return async (chosen, seconds) => {
     const { result, window, step } = await course(filledIn(panel.targets[0].expr, chosen, seconds), seconds);
     const cells = (result[0]?.histograms ?? []).flatMap(([at, { buckets = [] }]) =>
-      buckets.map(([, low, high, count]) => ({ at, low: Number(low), high: Number(high), count: Number(count) })));
-    scale.textContent = cells.length ? drawCells(canvas, cells.filter((cell) => cell.low > 0), window, step, panel) : EMPTY;
-    canvas.setAttribute("aria-label", `${panel.title}: ${scale.textContent}`);
+      buckets.map(([, low, high, count]) => ({ at, low: Number(low), high: Number(high), count: Number(count) }))).filter((cell) => cell.low > 0);
+    show(none, !cells.length);
+    show(canvas, cells.length > 0);
+    if (cells.length) canvas.setAttribute("aria-label", `${panel.title}: ${drawCells(canvas, cells, window, step, (at) => text(panel, at))}`);
   };
-}
-
-/** Paint buckets on a logarithmic scale; returns the scale in words. */
-function drawCells(canvas, cells, [from, to], step, panel) {
-  const width = (canvas.width = canvas.clientWidth * devicePixelRatio);
-  const height = (canvas.height = canvas.clientHeight * devicePixelRatio);
-  const low = Math.min(...cells.map((cell) => cell.low));
-  const high = Math.max(...cells.map((cell) => cell.high));
-  const most = Math.max(...cells.map((cell) => cell.count));
-  const x = (at) => ((at - from) / (to - from)) * width;
-  const y = (value) => height * (1 - Math.log(value / low) / Math.log(high / low));
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = getComputedStyle(canvas).getPropertyValue("--s0");
-  for (const cell of cells) {
-    pen.globalAlpha = 0.12 + 0.88 * Math.sqrt(cell.count / most);
-    pen.fillRect(x(cell.at - step), y(cell.high), Math.max(1, x(from + step)), Math.max(1, y(cell.low) - y(cell.high)));
-  }
-  return `from ${text(panel, low)} at the bottom to ${text(panel, high)} at the top, logarithmic`;
 }

@@ -27,7 +27,7 @@ function remember() {
   const kept = new URLSearchParams({ seconds: String(seconds) });
   for (const select of byId("variables").querySelectorAll("select")) if (select.selectedIndex > 0) kept.set(select.id, select.value);
   history.replaceState(null, "", `?${kept}`);
-  for (const link of byId("boards").children) link.search = kept;
+  for (const link of byId("boards").querySelectorAll("[data-uid]")) link.search = kept;
 }
 
 function ranges() {
@@ -47,7 +47,7 @@ async function start() {
   const [board, boards] = await Promise.all([json(`/boards/${uid}.json`), json("/boards/index.json")]);
   setText(byId("title"), board.title);
   document.title = `${board.title} · FlashMM`;
-  byId("boards").append(...boards.map((each) => el("a", { href: `/boards/${each.uid}`, "aria-current": each.uid === uid && "page" }, each.folder)));
+  byId("boards").append(...boards.map((each) => el("a", { href: `/boards/${each.uid}`, "data-uid": each.uid, title: each.title, "aria-current": each.uid === uid && "page" }, each.folder)));
   for (const variable of board.templating?.list ?? []) await pick(variable);
   remember();
   place(board.panels.map(made));

@@ -15,7 +15,6 @@ const RANGES = [["5 m", 300], ["15 m", 900], ["1 h", 3_600], ["6 h", 21_600], ["
 const MOVED_EVERY_MS = 250;
 const CHART_EVERY_MS = 1_000;
 const UNSEEN_EVERY_MS = 2_000;
-const STALE_MS = 15_000;
 const WINDOW_MIN_S = 60;
 const SETTLE_MS = 60;
 /** Each chart, and what must be known of the selection before its history can be asked for. */
@@ -32,6 +31,7 @@ export class Board {
     this.cursor = { pnl: null, spread: null, inventory: null, model: null };
     this.connected = false;
     this.lookedMs = 0;
+    this.connectedMs = 0;
     this.loading = new Map();
     this.wanted = new Set();
     this.settling = 0;
@@ -241,13 +241,17 @@ export class Board {
     this.again();
   }
 
+  /** Say plainly that the figures are old: whose fault it is, and since when. */
   watchStale() {
-    const heard = this.state.heardMs.get(ownerOf(this.selection));
-    const silentMs = heard ? Date.now() - heard : 0;
-    const stale = this.connected && silentMs > STALE_MS;
-    byId("board").toggleAttribute("data-stale", stale || !this.connected);
-    show(byId("stale"), stale);
-    if (stale) setText(byId("stale"), `No data from ${this.selection.bot} for ${format.span(silentMs / 1000)}. The figures below are its last.`);
+    const now = Date.now();
+    if (this.connected) this.connectedMs = now;
+    const silentMs = this.connected ? this.state.silentMs(ownerOf(this.selection), now) : 0;
+    const cutMs = this.connected || !this.connectedMs ? 0 : now - this.connectedMs;
+    const ageMs = cutMs || silentMs;
+    byId("board").toggleAttribute("data-stale", ageMs > 0);
+    byId("quoting").toggleAttribute("data-stale", ageMs > 0);
+    show(byId("stale"), ageMs > 0);
+    if (ageMs) setText(byId("stale-text"), staleText(cutMs, this.selection.bot, now - ageMs, ageMs));
   }
 
   ranges() {
@@ -341,6 +345,12 @@ export class Board {
     const when = this.cursor[name] === null ? [] : [` · ${format.clock(series.times[index] * 1000)}`];
     return box.replaceChildren(...WRITTEN[name](series.texts.map((column) => column[index]), this.selection), ...when);
   }
+}
+
+function staleText(cutMs, bot, sinceMs, ageMs) {
+  const what = cutMs ? "No connection to the server" : `No data from ${bot}`;
+  const then = cutMs ? "The page comes back by itself." : "It may have stopped, or lost its way here.";
+  return `${what} since ${format.dayClock(sinceMs)} (${format.span(ageMs / 1000)}). The figures below are of then. ${then}`;
 }
 
 const part = (text) => el("b", {}, text);

@@ -25,7 +25,7 @@ function plainTicks(_, splits, __, ___, step) {
 
 export class TimeChart {
   /**
-   * lines: [{ colour, fill, width, step }], one for each column drawn; band: [upper, lower] line numbers.
+   * lines: [{ colour, fill, width, step, dash }], one for each column drawn; band: [upper, lower] line numbers.
    * baseline: a value with a dashed line; range: fixed value range; ticks: how values are written, default plain.
    * shadeMissing: the line whose absence is shaded, where others go on; empty: what to say without data; spanGaps: a line goes on where other columns have points of their own;
    * onCursor(index or null); onPick(trace) when one of `dots`, [{ at, value, trace }], is clicked.
@@ -106,10 +106,11 @@ export class TimeChart {
     };
   }
 
-  line({ colour: name, fill, width = 1.6, step }) {
+  line({ colour: name, fill, width = 1.6, step, dash }) {
     return {
       stroke: colour(name),
       width,
+      dash,
       spanGaps: this.options.spanGaps ?? false,
       fill: fill ? colour("--own-fill") : undefined,
       fillTo: this.options.baseline ?? undefined,
@@ -122,7 +123,7 @@ export class TimeChart {
     const shared = { font: FONT, stroke: colour("--muted"), ticks: { show: false } };
     const grid = { stroke: colour("--grid"), width: 1 };
     const x = { ...shared, show: !this.options.bare, grid: { show: false }, values: timeTicks, size: 26, gap: 6, space: 84 };
-    const y = { ...shared, grid, values: this.options.ticks ?? plainTicks, size: 54, gap: 8, space: this.options.space ?? 36 };
+    const y = { ...shared, grid, values: this.options.ticks ?? plainTicks, size: room, gap: 8, space: this.options.space ?? 36 };
     return [x, y];
   }
 
@@ -204,9 +205,14 @@ export class TimeChart {
   }
 }
 
-/** A value range with some air; a flat line gets some too. */
+/** Width of the value axis: that of its longest label. */
+function room(_, labels) {
+  return Math.max(54, 16 + 6.4 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
+}
+
+/** A value range with some air; a flat line gets some too. What is never below zero has hardly any below it. */
 function fit(_, low, high) {
   if (low === null || high === null) return [0, 1];
   const air = (high - low) * 0.12 || Math.abs(high) * 0.05 || 1;
-  return [low - air, high + air];
+  return [low >= 0 && low < air ? -0.02 * (high + air) : low - air, high + air];
 }

@@ -22,6 +22,9 @@ export function tone(text) {
   return ["down", "", "up"][sign(text) + 1];
 }
 
+/** The tone of an amount as it is shown: what is rounded to nothing has none. */
+export const moneyTone = (text) => (isDecimal(text) ? tone(round(text, moneyPlaces(text))) : "");
+
 /** Microseconds as { value, unit }. */
 export function duration(micros) {
   if (typeof micros !== "number" || !Number.isFinite(micros)) return { value: NOTHING, unit: "" };

@@ -1,13 +1,14 @@
 /* A shared worker: asks for the server's life sign until it answers, and tells every page that waits. */
 
 const EVERY_MS = [250, 500, 1_000, 2_000, 3_000];
+const ANSWER_MS = 2_000;
 
 const waiting = new Set();
 let asking = false;
 
 async function alive() {
   try {
-    await fetch("/livez", { cache: "no-store" });
+    await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
     return true;
   } catch {
     return false;

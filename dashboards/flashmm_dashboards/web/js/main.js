@@ -75,14 +75,15 @@ for (const id of ["endpoint", "endpoint-again"]) setText(byId(id), `${location.h
 zone();
 setInterval(tick, 1_000);
 
-new StreamClient(streamAddress(), STREAMS, {
+const stream = new StreamClient(streamAddress(), STREAMS, {
   state: connection,
   items: (stream, items, snapshot) => state.apply(stream, items, snapshot, Date.now()),
   gap: missed,
   garbage: (count) => board.note("garbage", `${count} frames of the stream could not be read and were ignored.`),
-}).start();
+});
+stream.start();
 board.start();
 retention().catch(() => show(byId("retention"), false));
 
 /** For whoever looks at the page from its console, and for its tests. */
-window.flashmm = { state, board };
+window.flashmm = { state, board, stream };

@@ -16,10 +16,10 @@ function put(id, exact, shown, className) {
 
 export function drawPnl(item) {
   const currency = item ? String(item.currency) : "";
-  put("pnl-net", item?.net, format.money(item?.net), format.tone(item?.net));
+  put("pnl-net", item?.net, format.money(item?.net), format.moneyTone(item?.net));
   for (const id of ["pnl-currency", "pnl-unit", "notional-unit"]) setText(byId(id), currency);
   for (const part of ["realized", "unrealized", "fees", "funding"]) {
-    put(`pnl-${part}`, item?.[part], format.money(item?.[part]), format.tone(item?.[part]));
+    put(`pnl-${part}`, item?.[part], format.money(item?.[part]), format.moneyTone(item?.[part]));
   }
   put("notional", item?.notional, format.amount(item?.notional));
   put("net-bps", item?.net_bps, format.bps(item?.net_bps, true), format.tone(item?.net_bps));
@@ -44,16 +44,23 @@ function beganMs(run) {
 export function drawSpread(item) {
   const mean = item?.mean;
   const difference = mean?.difference_bps;
-  const wider = isDecimal(difference) && sign(difference) < 0;
-  setText(byId("spread-label"), wider ? "Wider than market" : "Tighter than market");
+  setText(byId("spread-label"), comparison(difference));
   put("spread-difference", difference, format.bps(difference).replace("\u2212", ""), format.tone(difference));
   put("spread-own", mean?.own_bps, format.bps(mean?.own_bps));
   put("spread-market", mean?.market_bps, format.bps(mean?.market_bps));
+  const [own, market] = [Number(mean?.own_bps) || 0, Number(mean?.market_bps) || 0];
+  byId("spread-own-bar").style.width = `${(100 * own) / Math.max(own, market, 1e-9)}%`;
+  byId("spread-market-bar").style.width = `${(100 * market) / Math.max(own, market, 1e-9)}%`;
   put("tick-bound", mean?.tick_bound, format.percent(mean?.tick_bound));
   put("uptime", mean?.uptime, format.percent(mean?.uptime));
   put("at-best", mean?.at_best, format.percent(mean?.at_best));
   const seconds = Number(mean?.seconds ?? 300);
   for (const each of document.querySelectorAll('[data-window="mean"]')) setText(each, seconds < 299 ? `last ${format.span(seconds)}` : "last 5 min");
+}
+
+function comparison(difference) {
+  if (!isDecimal(difference)) return "Spread against market";
+  return ["Wider than market", "As wide as the market", "Tighter than market"][sign(difference) + 1];
 }
 
 export function drawMarket(item, instrument) {
@@ -106,7 +113,8 @@ export function drawLatency(item) {
 
 function stageRows(item) {
   const known = STAGES.filter((stage) => item.stages?.[stage]);
-  const widest = Math.max(item.total.p99_us, ...known.map((stage) => item.stages[stage].p99_us));
+  // The whole's tail may be a time-out many times as long as any stage: it runs out of the picture, its number stays.
+  const widest = Math.max(1.2 * item.total.p50_us, ...known.map((stage) => item.stages[stage].p99_us));
   const head = ["Stage", "", "p50", "p99"].map((text, place) => el("span", { className: place > 1 ? "head num" : "head" }, text));
   const rows = known.flatMap((stage) => stageRow(stage.replaceAll("_", " "), item.stages[stage], widest, ""));
   return [...head, ...rows, ...stageRow("tick to ack", item.total, widest, "total")];

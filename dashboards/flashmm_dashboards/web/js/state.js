@@ -5,6 +5,9 @@ import { Series } from "./series.js";
 const OWNERS_MAX = 200;
 const SERIES_MAX = 400;
 const ROWS_MAX = 400;
+const SILENT_MS = 5_000;
+const GAPS = 5;
+const TOGETHER_MS = 100;
 
 const SERIES = {
   pnl: { columns: ["net"], texts: (item) => [item.net] },
@@ -39,7 +42,7 @@ export class State {
     this.series = new Map();
     this.trades = [];
     this.orders = new Map();
-    this.heardMs = new Map();
+    this.heard = new Map();
     this.fresh = new Set();
   }
 
@@ -85,7 +88,23 @@ export class State {
     if (item.symbol && item.venue && known.markets.size < OWNERS_MAX) {
       known.markets.set(`${item.venue}\n${item.symbol}`, { venue: String(item.venue), symbol: String(item.symbol) });
     }
-    this.heardMs.set(owner, Math.max(this.heardMs.get(owner) ?? 0, heardMs));
+    this.noteHeard(owner, heardMs);
+  }
+
+  noteHeard(owner, nowMs) {
+    const before = this.heard.get(owner) ?? { atMs: nowMs, gapsMs: [] };
+    const gapMs = nowMs - before.atMs;
+    const gapsMs = gapMs > TOGETHER_MS ? [...before.gapsMs, gapMs].slice(-GAPS) : before.gapsMs;
+    this.heard.set(owner, { atMs: Math.max(before.atMs, nowMs), gapsMs });
+  }
+
+  /** How long an owner has sent nothing; 0 as long as that is nothing unusual for it. */
+  silentMs(owner, nowMs) {
+    const heard = this.heard.get(owner);
+    if (!heard) return 0;
+    const usualMs = [...heard.gapsMs].sort((a, b) => a - b)[heard.gapsMs.length >> 1] ?? 0;
+    const silentMs = nowMs - heard.atMs;
+    return silentMs > Math.max(SILENT_MS, 3 * usualMs) ? silentMs : 0;
   }
 
   addState(stream, item) {

@@ -2,8 +2,10 @@
 
 import { Door } from "./door.js";
 
-const PING_EVERY_MS = 5_000;
-const SILENT_MS = 12_000;
+const LOOK_EVERY_MS = 500;
+/** So long without a frame, and the page asks; so long without an answer, and the connection counts as lost. */
+const QUIET_MS = 1_500;
+const PATIENCE_MS = 2_500;
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000, 8_000];
 
 /**
@@ -21,6 +23,7 @@ export class StreamClient {
     this.garbage = 0;
     this.notBefore = 0;
     this.lastHeard = 0;
+    this.asked = 0;
     this.socket = null;
     this.timer = 0;
     this.door = new Door(() => this.connect());
@@ -28,7 +31,7 @@ export class StreamClient {
 
   start() {
     this.connect();
-    setInterval(() => this.watch(), PING_EVERY_MS);
+    setInterval(() => this.watch(Date.now()), LOOK_EVERY_MS);
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
   }
@@ -39,6 +42,7 @@ export class StreamClient {
     const socket = new WebSocket(this.url);
     this.socket = socket;
     this.lastHeard = Date.now();
+    this.asked = this.lastHeard;
     socket.addEventListener("open", () => this.opened(socket));
     socket.addEventListener("message", (message) => socket === this.socket && this.heard(message.data));
     socket.addEventListener("close", () => socket === this.socket && this.lost());
@@ -65,19 +69,26 @@ export class StreamClient {
     this.door.knock();
   }
 
-  watch() {
+  /** In a tab in the background this runs once a minute: only an unanswered question tells that nobody is there. */
+  watch(now) {
     if (!this.socket) return;
-    if (Date.now() - this.lastHeard > SILENT_MS) {
-      const silent = this.socket;
-      this.lost();
-      silent.close();
-    } else if (this.socket.readyState === WebSocket.OPEN) {
+    if (this.asked) {
+      if (now - this.asked > PATIENCE_MS) this.giveUp();
+    } else if (now - this.lastHeard > QUIET_MS) {
+      this.asked = now;
       this.socket.send('{"type":"ping"}');
     }
   }
 
+  giveUp() {
+    const silent = this.socket;
+    this.lost();
+    silent.close();
+  }
+
   heard(text) {
     this.lastHeard = Date.now();
+    this.asked = 0;
     const frame = parse(text);
     if (!frame || !this.handle(frame)) this.on.garbage((this.garbage += 1));
   }

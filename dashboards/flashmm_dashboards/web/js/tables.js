@@ -61,10 +61,10 @@ export class Tape {
     this.rows.clear();
   }
 
-  /** instrument: its tick and lot, where known. */
+  /** instrument: its tick and lot, where known. A run may use an earlier one's fill ids again: the time tells them apart. */
   draw(trades, instrument) {
     show(byId("tape-nothing"), trades.length === 0);
-    this.rows.draw(trades, (trade) => `${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, this.onOpen), (row, trade) => updateTrade(row, trade, instrument));
+    this.rows.draw(trades, (trade) => `${trade.time_ms}\n${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, this.onOpen), (row, trade) => updateTrade(row, trade, instrument));
   }
 }
 
