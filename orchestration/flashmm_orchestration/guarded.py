@@ -193,7 +193,7 @@ class GuardedHttp(H11Protocol):
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """One WebSocket: it keeps its place while it lasts, and its frames are metered before anything is made of them."""
+    """One WebSocket: it keeps its place while it lasts, and its frames are metered before they do anything."""
 
     def __init__(self, guard: Guard, limits: EndpointLimits, **uvicorns: Any) -> None:  # noqa: ANN401 - handed through
         super().__init__(**uvicorns)
