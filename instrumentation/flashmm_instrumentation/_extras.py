@@ -4,10 +4,11 @@ import logging
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from typing import Final
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
 
 from flashmm_instrumentation._logging import OtlpHandler
@@ -48,7 +49,7 @@ class Extras:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted: Final = wanted
         self._handler: OtlpHandler | None = None
-        self._asyncio = AsyncioInstrumentor()
+        self._asyncio = _asyncio_instrumentor() if wanted.asyncio else None
         self._system = SystemMetricsInstrumentor(config=_system_metrics())
         self._owns_asyncio = self._owns_system = False
 
@@ -65,7 +66,7 @@ class Extras:
         """Attach to the pipeline's meters; again after a fork, when they are new."""
         self._detach_meters()
         providers = {"tracer_provider": pipeline.tracer_provider, "meter_provider": pipeline.meter_provider}
-        if self._wanted.asyncio and not self._asyncio.is_instrumented_by_opentelemetry:
+        if self._asyncio is not None and not self._asyncio.is_instrumented_by_opentelemetry:
             self._asyncio.instrument(**providers)
             self._owns_asyncio = True
         if self._wanted.system and not self._system.is_instrumented_by_opentelemetry:
@@ -79,11 +80,20 @@ class Extras:
         self._detach_meters()
 
     def _detach_meters(self) -> None:
-        if self._owns_asyncio:
+        if self._asyncio is not None and self._owns_asyncio:
             self._asyncio.uninstrument()
         if self._owns_system:
             self._system.uninstrument()
         self._owns_asyncio = self._owns_system = False
+
+
+def _asyncio_instrumentor() -> BaseInstrumentor | None:
+    """None where the package's extra `asyncio` is not installed."""
+    if find_spec("opentelemetry.instrumentation.asyncio") is None:
+        return None
+    from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+
+    return AsyncioInstrumentor()
 
 
 def _system_metrics() -> dict[str, list[str] | None]:

@@ -1,5 +1,6 @@
 """What a bot emits, as an OTLP peer receives it."""
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -215,3 +216,136 @@ def test_system_metrics_and_asyncio_report(grpc_peer: GrpcPeer) -> None:
     with quiet(grpc_peer.endpoint, instrument_asyncio=True, system_metrics=True):
         pass
     assert any(name.startswith(("process.", "system.")) for name in grpc_peer.received.metrics())
+
+
+def test_without_the_asyncio_extra_everything_else_reports(grpc_peer: GrpcPeer, monkeypatch) -> None:
+    """The package is released later than its siblings; where it is not installed a bot has no asyncio metrics."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.asyncio", None)
+    with quiet(grpc_peer.endpoint, instrument_asyncio=True, system_metrics=True):
+        pass
+    names = set(grpc_peer.received.metrics())
+    assert "process.thread.count" in names
+    assert not any(name.startswith("asyncio.") for name in names)
+
+
+SLOW_END = """
+import sys, threading
+from flashmm_instrumentation import setup
+bot = setup("maker-1", "main", endpoint=sys.argv[1], logging_level=None, instrument_asyncio=False)
+market = bot.market("sim", "BTCUSDT", tick="0.1", lot="0.001", base="BTC", quote="USDT")
+def trade():
+    for number in range(200):
+        market.book("100.1", 2, "100.3", 2)
+        market.order("buy", "100.1", 1, f"{threading.get_ident()}-{number}").acked()
+threads = [threading.Thread(target=trade) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+raise RuntimeError("the author's own")
+"""
+
+
+def test_a_bot_that_ends_by_an_error_of_its_own_still_tells_all(grpc_peer: GrpcPeer) -> None:
+    """Four threads, then an exception: every event is numbered once and sent, the streams are closed."""
+    command = [sys.executable, "-W", "error", "-c", SLOW_END, grpc_peer.endpoint]
+    ended = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("RuntimeError: the author's own")
+    orders = grpc_peer.received.bodies("flashmm.order")
+    assert [body["seq"] for body in orders] == list(range(1, 1_601))
+    assert "close" in {body["mark"] for body in grpc_peer.received.bodies("flashmm.stream")}
+
+
+def test_two_bots_in_one_process_keep_apart(grpc_peer: GrpcPeer, http_peer: HttpPeer) -> None:
+    """Each has its own run, streams, metrics and destination."""
+    with (
+        quiet(grpc_peer.endpoint, bot="one", system_metrics=True) as one,
+        quiet(http_peer.endpoint, bot="two", protocol="http/protobuf", system_metrics=True) as two,
+    ):
+        trade(one, 2)
+        trade(two, 1)
+    for received, bot, fills in ((grpc_peer.received, one, 2), (http_peer.received, two, 1)):
+        assert {resource["flashmm.run"] for resource, _ in received.logs()} == {bot.run}
+        assert [body["seq"] for body in received.bodies("flashmm.fill")] == list(range(1, fills + 1))
+        assert received.metrics()["flashmm.fills"].sum.data_points[0].as_int == fills
+
+
+async def test_tasks_and_threads_share_a_bot(grpc_peer: GrpcPeer) -> None:
+    """Orders placed from the loop and from threads at once: no number is missing or given twice."""
+    with quiet(grpc_peer.endpoint) as bot:
+        market = bot.market("sim", "BTCUSDT", tick="0.1", lot="0.001", base="BTC", quote="USDT")
+
+        def place(who: str) -> None:
+            for number in range(100):
+                market.order(BUY, "100.1", 1, f"{who}-{number}").acked()
+
+        async def task(who: str) -> None:
+            for number in range(100):
+                market.order(BUY, "100.1", 1, f"{who}-{number}").acked()
+                await asyncio.sleep(0)
+
+        await asyncio.gather(task("a"), task("b"), asyncio.to_thread(place, "c"), asyncio.to_thread(place, "d"))
+    orders = grpc_peer.received.bodies("flashmm.order")
+    assert [body["seq"] for body in orders] == list(range(1, 801))
+    assert len({body["order_id"] for body in orders}) == 400
+
+
+def test_a_port_that_speaks_something_else_is_no_obstacle(http_peer: HttpPeer) -> None:
+    """gRPC to an HTTP port: the bot goes on, ends in time, and says what it could not deliver."""
+    bot = quiet(http_peer.endpoint)
+    trade(bot)
+    assert not bot.flush(0.5)
+    begin_s = time.monotonic()
+    bot.close(timeout_s=0.5)
+    assert time.monotonic() - begin_s < 5
+    assert http_peer.received.requests == []
+
+
+def test_a_dead_peer_costs_records_not_the_bot(grpc_peer: GrpcPeer, monkeypatch) -> None:
+    """A small queue overflows while nobody listens; what was lost is counted once the peer is back."""
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "100")
+    received = grpc_peer.received
+    with quiet(grpc_peer.endpoint) as bot:
+        trade(bot)
+        received.wait(lambda: received.events("flashmm.fill"))
+        grpc_peer.stop()
+        slowest_s = 0.0
+        for number in range(300):
+            begin_s = time.monotonic()
+            bot.transfer("sim", f"t-{number}", 1, "USDT")
+            slowest_s = max(slowest_s, time.monotonic() - begin_s)
+        assert slowest_s < 1
+        grpc_peer.start()
+        received.wait(lambda: received.events("flashmm.transfer"), 60)
+    points = received.metrics()["flashmm.records.dropped"].sum.data_points
+    lost = sum(p.as_int for p in points if attributes(p.attributes)["flashmm.reason"] == "queue_full")
+    seqs = [body["seq"] for body in received.bodies("flashmm.transfer")]
+    assert lost > 0
+    assert len(seqs) + lost >= 300
+    closing = [
+        b for b in received.bodies("flashmm.stream") if b["mark"] == "close" and b["kind"] == "flashmm.transfer"
+    ]
+    assert closing[0]["high_water"] == 300
+
+
+SETUP_AFTER_FORK = """
+import os, sys
+from flashmm_instrumentation import setup
+child = os.fork()
+name = "parent" if child else "child"
+with setup("maker-1", "main", bot=name, endpoint=sys.argv[1], logging_level=None) as bot:
+    bot.transfer("sim", "t-1", 1, "USDT")
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_workers_that_set_up_after_the_fork_are_bots_of_their_own(grpc_peer: GrpcPeer) -> None:
+    """As pre-forking servers do it: two runs, both whole."""
+    subprocess.run([sys.executable, "-c", SETUP_AFTER_FORK, grpc_peer.endpoint], check=True, timeout=60)
+    sent = [
+        (resource["flashmm.bot"], resource["flashmm.run"])
+        for resource, record in grpc_peer.received.logs()
+        if record.event_name == "flashmm.transfer"
+    ]
+    assert sorted(bot for bot, _ in sent) == ["child", "parent"]
+    assert len({run for _, run in sent}) == 2
