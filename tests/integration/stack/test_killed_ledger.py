@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
+import grpc
 import pytest
 from tests.boards import asked
 from tests.integration.stack.queries import eventually, get, prometheus
+from tests.integration.stack.telemetry import Request, Sender, event, logs, sender
 from tests.parts import SINK_TOKEN, Server, collector_server, free_ports, running_prometheus
 from tests.product import Product, running_product
 
@@ -23,6 +26,7 @@ _DEMO_SECONDS = 25
 _PATIENCE_S = 150.0
 _SMALL_QUEUE_BYTES = 300_000
 """Room for two of a bot's requests."""
+_SMALL_DISK_BYTES = 1_000_000
 _ORDERS = 1500
 """Their events are five times the small queue."""
 
@@ -126,7 +130,7 @@ def test_a_full_queue_refuses_and_the_board_says_so(tmp_path: Path) -> None:
         bot = setup("maker-7", "main", endpoint=path.endpoint, set_global=False)
         try:
             _trade(bot)
-            eventually(lambda: max(path.shown("Refused at the door"), default=0.0) > 0, _PATIENCE_S)
+            eventually(lambda: _refusals(path) > 0, _PATIENCE_S)
             eventually(lambda: path.queue() > 0.5, _PATIENCE_S)
             assert path.queue() <= 1.0
             with path.ledger() as product:
@@ -136,6 +140,58 @@ def test_a_full_queue_refuses_and_the_board_says_so(tmp_path: Path) -> None:
                 eventually(lambda: path.queue() == 0, _PATIENCE_S)
         finally:
             bot.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system for the Collector's queues, smaller than what they may hold."""
+    folder = tmp_path / "collector" / "queues"
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK_BYTES}", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk takes the right to mount one: run as root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_queue_that_filled_the_disk_recovers_by_itself(tmp_path: Path) -> None:
+    """The ledger away until there is no room for another event: refused at the door. It comes back: all is there.
+
+    Nobody makes room; what is delivered does.
+    """
+    with _watched(tmp_path) as path, sender(path.collector) as bot:
+        with path.ledger() as product:
+            _kill(product)
+        accepted = list(takewhile(lambda seq: _accepted(bot, seq), count(1)))
+        assert "no space left on device" in path.collector.log.read_text()
+        eventually(lambda: not _accepted(bot, len(accepted) + 1) and _refusals(path) > 0, _PATIENCE_S)
+        with path.ledger() as product:
+            last = len(accepted) + 50
+            for seq in range(len(accepted) + 1, last + 1):
+                bot.send(_transfer(seq))
+            arrived = list(range(1, last + 1))
+            eventually(lambda: _events(product, events.TRANSFER.name)["seq"] == arrived, _PATIENCE_S)
+            assert _completeness(product, events.TRANSFER.name) == 1.0
+            eventually(lambda: path.queue() == 0, _PATIENCE_S)
+
+
+def _refusals(path: Watched) -> float:
+    """What the board shows of requests that the door turned away."""
+    return max(path.shown("Refused at the door"), default=0.0)
+
+
+def _accepted(bot: Sender, seq: int) -> bool:
+    """Whether the door takes an event; it must be retryable when it does not."""
+    status = bot.try_once(_transfer(seq))
+    assert status in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
+    return status is grpc.StatusCode.OK
+
+
+def _transfer(seq: int) -> Request:
+    """An event of a kilobyte."""
+    fields = {"amount": "0.10", "currency": "USDT", "venue": "binance"}
+    return logs(event(events.TRANSFER.name, seq, transfer_id=f"{seq}-{'x' * 1000}", **fields))
 
 
 def _trade(bot: Bot) -> None:
