@@ -1,7 +1,9 @@
 """What the Collector with our configuration takes and costs, and how soon each store answers.
 
 Run as `python -m tests.bench.collector`. Prints three tables: the most that one core accepts onto its queues on
-disk; the CPU of Collector, Prometheus and flashmm at 10,000 points a second and at ten times that; emit to visible.
+disk; the CPU of Collector, Prometheus and flashmm at 10,000 points a second and at ten times that, with what the load
+itself takes, what the machine has left and how long an answer takes, which tells what bounds it; emit to visible.
+The same PromQL on our engine and on Prometheus is `python -m tests.bench.prometheus_peer`.
 """
 
 import os
@@ -15,11 +17,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 
 import grpc
-from tests.integration.stack.queries import loki_lines, prometheus, tempo_trace
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from tests.integration.stack.queries import get, loki_lines, prometheus, tempo_trace
 from tests.integration.stack.telemetry import Request, event, gauge, line, logs, metrics, sender, span, traces
 from tests.parts import (
     SINK_TOKEN,
@@ -31,7 +36,6 @@ from tests.parts import (
     running_prometheus,
     running_tempo,
 )
-from tests.parts.sink import running_sink
 from tests.product import running_product
 
 _ITEMS = 1000
@@ -44,6 +48,7 @@ _STEADY_SECONDS = 15
 _EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 _TIME = 0x1122_3344_5566_7788
 """Stands for the time in encoded requests; found nowhere else in them."""
+_EVENTS = "{}/api/events/flashmm.transfer"
 _PROBES = 100
 
 
@@ -117,10 +122,15 @@ def acceptance() -> Iterator[tuple[str, Rate]]:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares of a core over a steady load, by program, and the load that was really sent."""
+    """Shares of a core over a steady load, by program, and the load that was really sent.
+
+    idle: what the machine had left, in cores. answer_ms: median time from request to acknowledgement.
+    """
 
     points_a_second: float
     cores: dict[str, float]
+    idle: float
+    answer_ms: float
 
 
 def whole_path(points_a_second: int) -> Shares:
@@ -131,13 +141,33 @@ def whole_path(points_a_second: int) -> Shares:
         flashmm = running.enter_context(running_product(folder / "data", FLASHMM_RECEIVER__TOKEN=SINK_TOKEN))
         environment = {"PROMETHEUS_URL": store.base_url, "FLASHMM_OTLP_URL": f"http://{flashmm.otlp_http}"}
         collector = running.enter_context(running_collector(folder, environment=environment))
-        pids = {"Collector": collector.pid, "Prometheus": store.pid, "flashmm": flashmm.process.pid}
+        pids = {
+            "Collector": collector.pid,
+            "Prometheus": store.pid,
+            "flashmm": flashmm.process.pid,
+            "the load": os.getpid(),
+        }
         requests = [_encoded(part) for part in range(points_a_second // _ITEMS)]
         _steadily(collector, requests, 5)
-        before = {name: cpu_s(pid) for name, pid in pids.items()}
-        wall = _steadily(collector, requests, _STEADY_SECONDS)
-        shares = {name: (cpu_s(pid) - before[name]) / wall for name, pid in pids.items()}
-        return Shares(_STEADY_SECONDS * points_a_second / wall, shares)
+        before, idle = {name: cpu_s(pid) for name, pid in pids.items()}, _idle_s()
+        sent = _steadily(collector, requests, _STEADY_SECONDS)
+        shares = {name: (cpu_s(pid) - before[name]) / sent.wall_s for name, pid in pids.items()}
+        rate = _STEADY_SECONDS * points_a_second / sent.wall_s
+        return Shares(rate, shares, (_idle_s() - idle) / sent.wall_s, 1000 * median(sent.answers_s))
+
+
+def _idle_s() -> float:
+    """Seconds that the machine's cores had nothing to do, all together, or waited for a disk."""
+    fields = Path("/proc/stat").read_text().split(maxsplit=6)
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A steady load that was sent: how long it took, and how long each answer did."""
+
+    wall_s: float
+    answers_s: list[float]
 
 
 def _encoded(part: int) -> bytes:
@@ -148,20 +178,26 @@ def _encoded(part: int) -> bytes:
     return metrics(*points).SerializeToString()
 
 
-def _steadily(server: Server, requests: list[bytes], seconds: int) -> float:
-    """Send all requests anew each second, spread over it, from several connections. Returns how long it took."""
+def _steadily(server: Server, requests: list[bytes], seconds: int) -> Sent:
+    """Send all requests anew each second, spread over it, from several connections, each one at a time."""
     started = time.monotonic()
+    answers_s: list[float] = []
 
     def run(mine: list[bytes]) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
             export = cast("Any", channel.unary_unary(_EXPORT))  # the answer stays undecoded
             for number in range(len(mine) * seconds):
-                export(mine[number % len(mine)].replace(_wire(_TIME), _wire(time.time_ns())), timeout=60)
+                request, asked = (
+                    mine[number % len(mine)].replace(_wire(_TIME), _wire(time.time_ns())),
+                    time.monotonic(),
+                )
+                export(request, timeout=60)
+                answers_s.append(time.monotonic() - asked)
                 time.sleep(max(0.0, started + (number + 1) / len(mine) - time.monotonic()))
 
     with ThreadPoolExecutor(_BOTS) as bots:
         list(bots.map(run, filter(None, (requests[first::_BOTS] for first in range(_BOTS)))))
-    return time.monotonic() - started
+    return Sent(time.monotonic() - started, answers_s)
 
 
 def _wire(time_ns: int) -> bytes:
@@ -181,26 +217,32 @@ def _delays_ms(emit: Callable[[str], None], visible: Callable[[str], object]) ->
     return sorted(delays)
 
 
+def _transfer(seq: int, probe: str) -> LogRecord:
+    fields = {"amount": "1", "currency": "USDT", "venue": "binance"}
+    return event("flashmm.transfer", seq, transfer_id=probe, **fields)
+
+
 def visibility() -> Iterator[tuple[str, list[float]]]:
     """Emit to visible through the Collector, for the ledger's end and each store."""
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         proms = running.enter_context(running_prometheus(folder))
         lokis = running.enter_context(running_loki(folder))
-        flashmm = running.enter_context(running_sink(token=SINK_TOKEN))
+        flashmm = running.enter_context(running_product(folder / "data", FLASHMM_RECEIVER__TOKEN=SINK_TOKEN))
         tempo = running.enter_context(running_tempo(folder)) if find("tempo") else None
         environment = {
             "PROMETHEUS_URL": proms.base_url,
             "LOKI_URL": lokis.base_url,
-            "FLASHMM_OTLP_URL": flashmm.http_url,
+            "FLASHMM_OTLP_URL": f"http://{flashmm.otlp_http}",
             **({"TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{tempo.ports['otlp']}"} if tempo else {}),
         }
         bot = running.enter_context(sender(running.enter_context(running_collector(folder, environment=environment))))
+        numbers = count(1)
         yield (
-            "event, at flashmm's door",
+            "event, ledger",
             _delays_ms(
-                lambda probe: bot.send(logs(event("flashmm.fill", 1, id=probe))),
-                lambda probe: any(probe in str(each.body) for each in flashmm.log_records()),
+                lambda probe: bot.send(logs(_transfer(next(numbers), probe))),
+                lambda probe: get(_EVENTS.format(flashmm.http), where=f"transfer_id={probe}")["columns"]["seq"],
             ),
         )
         yield (
@@ -233,14 +275,16 @@ def main() -> None:
     for name, rate in acceptance():
         each = 1e6 * rate.cpu_s / rate.items
         print(f"{name:<36}{rate.items / rate.wall_s:>12,.0f}{each:>14.2f}{rate.per_core:>12,.0f}")
-    print(f"\n{'whole path, share of a core':<36}{'points/s':>12}{'Collector':>14}{'Prometheus':>12}{'flashmm':>12}")
     paths = [whole_path(load) for load in _LOADS]
+    print(f"\n{'whole path, share of a core':<36}{'points/s':>12}", end="")
+    print("".join(f"{name:>12}" for name in (*paths[0].cores, "idle", "answer, ms")))
     for load, path in zip(_LOADS, paths, strict=True):
         print(f"{f'{load:,} series, a point a second':<36}{path.points_a_second:>12,.0f}", end="")
-        print("".join(f"{share:>13.1%}" for share in path.cores.values()))
+        print("".join(f"{share:>12.1%}" for share in (*path.cores.values(), path.idle)), end="")
+        print(f"{path.answer_ms:>12.0f}")
     grown = [paths[1].cores[name] / share for name, share in paths[0].cores.items()]
     print(f"{'growth':<36}{paths[1].points_a_second / paths[0].points_a_second:>12.1f}", end="")
-    print("".join(f"{each:>13.1f}" for each in grown))
+    print("".join(f"{each:>12.1f}" for each in grown))
     print(f"\n{'emit to visible, ms':<36}{'p50':>12}{'p99':>14}")
     for name, delays in visibility():
         print(f"{name:<36}{delays[len(delays) // 2]:>12.0f}{delays[int(len(delays) * 0.99) - 1]:>14.0f}")

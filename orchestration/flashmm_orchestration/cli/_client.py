@@ -61,7 +61,7 @@ class Client:
             raise no_answer(self.url, _WANTED, error) from None
 
     def _refused(self, path: str, answer: httpx.Response) -> NoAnswer:
-        return NoAnswer(self.url + path, f"{answer.status_code}: {_message(answer)}", self._fix(answer.status_code))
+        return NoAnswer(self.url + path, f"{answer.status_code}: {told(answer)}", self._fix(answer.status_code))
 
     def _fix(self, status: int) -> str:
         if status == 401:
@@ -86,7 +86,8 @@ class Client:
         return NoAnswer(self.url + path, "the answer is not a flashmm server's", "Give the server's address: --url.")
 
 
-def _message(answer: httpx.Response) -> str:
+def told(answer: httpx.Response) -> str:
+    """What an answer says went wrong."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):

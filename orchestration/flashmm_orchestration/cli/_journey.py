@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flashmm_orchestration.cli._client import Client
+from flashmm_orchestration.cli._client import Client, told
 from flashmm_orchestration.cli._far_end import Store
 from flashmm_orchestration.cli._otlp import Otlp
 from flashmm_orchestration.cli._probe import SERIES, Probe
@@ -80,6 +80,9 @@ def _server(journey: Journey) -> str:
     if not health.get("ready"):
         fix = "Look at the log of `flashmm up`; it is trying again."
         raise NoAnswer(f"{journey.client.url}/health", "; ".join(down), fix)
+    if away := [f"{each['url']} ({each['detail']})" for each in health.get("ledgers", ()) if not each["followed"]]:
+        fix = "Are they up? How the server reaches them: ledgers.urls, ledgers.token, ledgers.ca_file."
+        raise NoAnswer(f"{journey.client.url}/health", f"no live values of {'; '.join(away)}", fix)
     skew_s = (journey.wall_ns() - int(health.get("now_ns", journey.wall_ns()))) / 1e9
     if abs(skew_s) > _SKEW_S_MAX:
         why = f"this machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's"
@@ -126,5 +129,5 @@ def _has_event(client: Client, probe: Probe) -> bool:
 def _has_span(client: Client, probe: Probe) -> bool:
     answer = client.ask("GET", f"/api/orders/{probe.order_id}")
     if answer.status_code >= 500:
-        raise NoAnswer(f"{client.url}/api/orders", answer.text[:300], "Mend the traces store that it names.")
+        raise NoAnswer(f"{client.url}/api/orders", told(answer), "Mend the traces store that it names.")
     return answer.is_success

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from tests.contract.test_events_port import KIND, deliver
 from tests.parts import free_ports
-from tests.product import Product, running_product
+from tests.product import BIN, Product, running_product
 from tests.waiting import until
 
 from flashmm_streaming.testing import StreamClient, connected
@@ -139,3 +140,16 @@ def test_a_wrong_token_is_told_apart_from_a_wrong_address(ledgers: Ledgers) -> N
         assert "Connect call failed" in away["detail"] or "refused" in away["detail"].lower()
         status, text = answered(server, f"/api/events/{KIND}")
         assert (status, "FLASHMM_LEDGERS__" in text) == (503, True)
+        shown = {name: told_by(name, server) for name in ("status", "doctor")}
+        assert all(
+            f"{each['url']}" in text and each["detail"] in text for text in shown.values() for each in (wrong, away)
+        )
+        assert "ledgers.token" in shown["doctor"]
+
+
+def told_by(command: str, server: Product) -> str:
+    """What a command says of it."""
+    done = subprocess.run(
+        [BIN / "flashmm", command, "--url", server.http], capture_output=True, text=True, timeout=60
+    )
+    return done.stdout
