@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -25,7 +26,9 @@ _METHODS: Final = {
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Signal.TRACES,
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
 }
-_STREAMS_PER_CONNECTION_MAX: Final = 64
+_STREAMS_PER_CONNECTION_MAX: Final = 16
+_PATIENCE_S: Final = 0.1
+"""How long a call that has its place may leave others waiting for its message."""
 _KEEPALIVE_MS: Final = 60_000
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _IDLE_MS: Final = 600_000
@@ -48,6 +51,8 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         self._telemetry = telemetry
         self._guard = Guard(settings.token)
         self._places = asyncio.Semaphore(settings.grpc_calls_max)
+        self._silent: OrderedDict[asyncio.Timeout, float] = OrderedDict()
+        """Calls that have a place and no message yet, the oldest first; since when."""
         self._handlers = {path: self._handler(signal) for path, signal in _METHODS.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
@@ -86,7 +91,8 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         """Wait for one of the places. Raises Overloaded."""
         try:
             async with asyncio.timeout(self._settings.receive_timeout_s):
-                await self._places.acquire()
+                with self._impatient():
+                    await self._places.acquire()
         except TimeoutError:
             raise Overloaded(f"{self._settings.grpc_calls_max} calls are being received (grpc_calls_max)") from None
         try:
@@ -94,10 +100,38 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         finally:
             self._places.release()
 
+    @contextmanager
+    def _impatient(self) -> Generator[None]:
+        """While it lasts, a call that does not use its place loses it every now and then."""
+        loop = asyncio.get_running_loop()
+
+        def hurry() -> None:
+            nonlocal timer
+            self._hurry()
+            timer = loop.call_later(_PATIENCE_S, hurry)
+
+        timer = loop.call_later(_PATIENCE_S, hurry)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _hurry(self) -> None:
+        """End the call that has waited longest for its message, unless it has just begun: others want its place."""
+        now_s = asyncio.get_running_loop().time()
+        waiting, since_s = next(iter(self._silent.items()), (None, now_s))
+        if waiting is not None and since_s + _PATIENCE_S <= now_s:
+            self._silent.popitem(last=False)
+            waiting.reschedule(now_s)
+
     async def _body(self, bodies: AsyncIterator[bytes]) -> bytes:
         try:
-            async with asyncio.timeout(self._settings.receive_timeout_s):
-                body = await anext(bodies)
+            async with asyncio.timeout(self._settings.receive_timeout_s) as waiting:
+                self._silent[waiting] = asyncio.get_running_loop().time()
+                try:
+                    body = await anext(bodies)
+                finally:
+                    self._silent.pop(waiting, None)
         except TimeoutError:
             raise ComeBack("the message did not arrive in time (receive_timeout_s)") from None
         except StopAsyncIteration:

@@ -27,6 +27,8 @@ PROTOBUF = "application/x-protobuf"
 ERRORS = "flashmm_receiver_connection_errors_total"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """HTTP/2's opening: its first line and empty settings."""
+OWN = [("grpc.use_local_subchannel_pool", 1)]
+"""A connection of its own."""
 METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
@@ -315,6 +317,26 @@ async def test_calls_wait_for_a_place_before_their_bodies_are_read(store: Memory
         assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
+async def test_calls_without_a_message_make_room(receiver: Receiver, channel: grpc.aio.Channel) -> None:
+    """However many hold a place and send nothing, a bot's call is answered long before their time is over."""
+    never = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        await never.wait()
+        yield b""
+
+    held = [channel.stream_unary(METHOD)(endless(), timeout=60) for _ in range(16)]
+    others = [grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}", OWN) for _ in range(2)]
+    held += [other.stream_unary(METHOD)(endless(), timeout=60) for other in others for _ in range(16)]
+    await asyncio.gather(*(call.wait_for_connection() for call in held[::16]))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}", OWN) as bot:
+        assert await call(bot, GOOD) == grpc.StatusCode.OK
+    assert not all(call.done() for call in held)
+    for each in held:
+        each.cancel()
+    await asyncio.gather(*(other.close() for other in others))
+
+
 async def test_idle_grpc_connections_make_room(
     receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
 ) -> None:
@@ -325,8 +347,7 @@ async def test_idle_grpc_connections_make_room(
             await crowd.enter_async_context(connected(receiver.grpc_port, part))
         await until(lambda: total(registry, ERRORS, transport="grpc", reason="displaced") == 12)
         assert await call(channel, GOOD) == grpc.StatusCode.OK
-        own = [("grpc.use_local_subchannel_pool", 1)]
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}", own) as newcomer:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}", OWN) as newcomer:
             assert await call(newcomer, GOOD) == grpc.StatusCode.OK
         assert total(registry, "flashmm_receiver_connections", transport="grpc") <= 4
     assert total(registry, ERRORS, transport="grpc", reason="displaced") == 13
