@@ -53,6 +53,11 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
             found = await _orders(traces, asked)
             return await asyncio.to_thread(_page, found, asked)
 
+    @router.get("/")
+    async def one_order_by_query(id: Annotated[str, Query(description="Any id at all.")]) -> Response:  # noqa: A002
+        """One order, also where no path can hold its id: `..`, or one with a line feed."""
+        return await one_order(id)
+
     @router.get("/{order_id:path}")
     async def one_order(order_id: str) -> Response:
         """One order: its placement's spans, later spans, and events, in order of time."""
@@ -60,7 +65,7 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
             found = await traces.order(order_id)
             return await asyncio.to_thread(_whole, found)
 
-    del list_orders, one_order
+    del list_orders, one_order_by_query
     return router
 
 

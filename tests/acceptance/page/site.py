@@ -91,7 +91,7 @@ class Site:
             routes=[
                 Route("/api/v1/{path:path}", self._prometheus),
                 Route("/api/orders", self._orders),
-                Route("/api/orders/{order_id:path}", self._order),
+                Route("/api/orders/", self._order),
                 Route("/health", self._health),
                 Route("/livez", self._health),
                 WebSocketRoute("/stream", endpoint or StreamEndpoint(self.hub)),
@@ -110,16 +110,17 @@ class Site:
         )
 
     async def _order(self, request: Request) -> Response:
-        order_id = request.path_params["order_id"]
+        order_id = request.query_params["id"]
         if order_id not in self.orders:
             return JSONResponse(
                 {"error": {"code": "not_found", "message": f"order {order_id} is not in the store"}}, 404
             )
         spans, events = self.orders[order_id]
+        placed = {span.trace_id for span in spans if span.name == "order"}
         body = {
             "order_id": order_id,
-            "placement": [_span(span) for span in spans if span.trace_id == spans[0].trace_id],
-            "later": [_span(span) for span in spans if span.trace_id != spans[0].trace_id],
+            "placement": [_span(span) for span in spans if span.trace_id in placed],
+            "later": [_span(span) for span in spans if span.trace_id not in placed],
             "events": [{**verbatim(event), "kind": event.kind} for event in events],
         }
         return JSONResponse(body)
@@ -130,6 +131,7 @@ class Site:
 
 def _span(span: Span) -> dict[str, object]:
     return {
+        "trace_id": span.trace_id.hex(),
         "name": span.name,
         "span_id": span.span_id.hex(),
         "parent_span_id": span.parent_span_id.hex(),

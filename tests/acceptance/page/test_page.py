@@ -2,7 +2,9 @@
 
 import re
 import time
+from dataclasses import replace
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -216,6 +218,16 @@ async def test_order_click_through(site, port, visit):
     assert visit.complaints == []
 
 
+async def test_a_fill_leads_to_its_order_by_keyboard(site, port, visit):
+    """Each fill of the tape is a button too."""
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port)
+    await visit.page.focus("#tape button")
+    await visit.page.keyboard.press("Enter")
+    await visit.page.wait_for_selector("#order-dialog .waterfall")
+    assert await visit.text("order-title") == "Order o-1"
+
+
 async def test_a_rejected_order_says_why(site, port, visit):
     """A rejection shows its reason in the list, and its time as the time to the rejection, no padded zeros."""
     bot, now = Bot(), time.time_ns()
@@ -229,7 +241,7 @@ async def test_a_rejected_order_says_why(site, port, visit):
     await visit.page.wait_for_selector("#order-dialog .waterfall")
     text = await visit.page.inner_text("#order-dialog")
     assert "tick to rejection" in text and "tick to ack" not in text
-    assert "sell 0.004 BTCUSDT at 61\u202f240.0" in text and "0000" not in text
+    assert "sell 0.004 BTCUSDT at 61\u202f240.0" in text and "0000" not in text.partition("Trace")[0]
     assert visit.complaints == []
 
 
@@ -302,6 +314,50 @@ async def test_markup_in_data_stays_text(site, port, visit):
     assert HOSTILE in await visit.page.inner_text("#order-dialog")
     assert await visit.page.evaluate("window.pwned") is None
     assert await visit.page.locator("img[src=x]").count() == 0
+
+
+ODD_IDS = {
+    "path": ("../..", "../.."),
+    "escapes": ("%2F%00?x=1#y&amp;", "%2F%00?x=1#y&amp;"),
+    "line feed": ("a\nb", "a b"),
+    "control": ("a\x07b", "a\ufffdb"),
+    "turned": ("a\u202egnp.exe", "a\ufffdgnp.exe"),
+    "blank": (" ", ""),
+    "arabic": ("\u0645\u0631\u062d\u0628\u0627", "\u0645\u0631\u062d\u0628\u0627"),
+    "emoji": ("\U0001f680", "\U0001f680"),
+    "long": ("x" * 2_000, "x" * 2_000),
+}
+
+
+@pytest.mark.parametrize(("order_id", "shown"), ODD_IDS.values(), ids=ODD_IDS)
+async def test_any_order_id_opens(site, port, visit, order_id, shown):
+    """From the tape and by its address, on a phone too; nothing unseen turns or hides what stands beside it."""
+    bot, now = Bot(), time.time_ns()
+    site.feed(bot.spans(now, bot.placement(order_id, "BTCUSDT", "sell", now, STAGES)))
+    site.feed(bot.events(now, order(bot, order_id, now, "acked"), fill(bot, 1, now, order_id=order_id)))
+    await visit.page.set_viewport_size({"width": 390, "height": 844})
+    await visit.open(port, f"?{urlencode({'order': order_id})}")
+    await visit.page.wait_for_selector("#order-dialog .waterfall")
+    assert (await visit.page.inner_text("#order-title")).removeprefix("Order").strip() == shown
+    await visit.page.keyboard.press("Escape")
+    await visit.page.click("#tape tr")
+    await visit.page.wait_for_selector("#order-dialog[open] .waterfall")
+    assert await visit.page.evaluate("document.documentElement.scrollWidth") == 390
+    dialog = "document.getElementById('order-dialog')"
+    assert await visit.page.evaluate(f"{dialog}.scrollWidth - {dialog}.clientWidth") == 0
+    assert visit.complaints == []
+
+
+async def test_an_id_used_again_has_its_placements_apart(site, port, visit):
+    """Each with its own time, and each whole."""
+    bot, now = Bot(), time.time_ns()
+    feed_everything(site, bot, now)
+    again = bot.placement("o-1", "BTCUSDT", "sell", now + SECOND, STAGES)
+    site.feed(bot.spans(now, [replace(span, trace_id=b"another placement"[:16]) for span in again]))
+    await visit.open(port, "?order=o-1")
+    await visit.page.wait_for_selector("#order-dialog section:nth-child(2) .waterfall")
+    assert await visit.page.locator("#order-dialog .waterfall").count() == 2
+    assert await visit.page.locator("#order-dialog .waterfall >> nth=0 >> .whole").count() == 1
 
 
 async def test_garbage_frames_are_ignored_and_told(site, port, visit):

@@ -102,6 +102,7 @@ async def test_one_order_comes_whole() -> None:
     """Spans with exact durations, decimals as strings, ids as hex."""
     async with client(OneOrder()) as http:
         order = (await http.get("/api/orders/o-1")).json()
+        assert (await http.get("/api/orders/", params={"id": "o-1"})).json() == order
     span = order["placement"][0]
     assert (span["duration_ns"], span["status"], span["trace_id"]) == (1500, "error", "01" * 16)
     assert span["attributes"] == {"price": "0.10", "deep": {"list": [1, "ff"]}}
@@ -114,6 +115,8 @@ async def test_one_order_comes_whole() -> None:
         ("/api/orders/nope", 404, "order 'nope' is not in the store"),
         ("/api/orders/a%2Fb", 404, "order 'a/b' is not in the store"),
         ("/api/traces/xyz", 404, "trace xyz is not in the store"),
+        ("/api/orders/?id=..", 404, "order '..' is not in the store"),
+        ("/api/orders/?id=a%0Ab", 404, "order 'a\\nb' is not in the store"),
         ("/api/orders/gone", 503, "it restarts"),
         ("/api/orders?start=yesterday", 400, "start='yesterday'"),
         ("/api/orders?limit=0", 422, "limit: "),

@@ -166,6 +166,7 @@ export class Board {
   drawFigures(fresh) {
     const at = this.selection;
     const item = (stream) => this.state.item(stream, at);
+    if (fresh.has("instruments")) this.dialog.draw();
     if (fresh.has("pnl")) this.drawTitle(item("pnl"));
     if (fresh.has("bots")) panels.drawBot(item("bots"));
     if (fresh.has("spread")) panels.drawSpread(item("spread"));

@@ -1,5 +1,12 @@
 /** The document, by text only: nothing that came over the wire is ever parsed as markup. */
 
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text with a sign in place of whatever acts unseen: control characters, and marks that turn the order of others. */
+function seen(text) {
+  return String(text).replace(UNSEEN, "\ufffd");
+}
+
 /** The element with an id; it must exist. */
 export function byId(id) {
   const found = document.getElementById(id);
@@ -13,15 +20,16 @@ export function el(tag, { className = "", ...attributes } = {}, ...children) {
   if (className) made.className = className;
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== undefined && value !== null && value !== false) made.setAttribute(name, value === true ? "" : name === "title" ? seen(value) : value);
   }
-  made.append(...children);
+  made.append(...children.map((child) => (child instanceof Node ? child : seen(child))));
   return made;
 }
 
 /** Set text, touching the document only when it changes. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = seen(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 /** Show or hide. */

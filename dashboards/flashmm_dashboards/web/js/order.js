@@ -5,6 +5,7 @@ import { isDecimal, sign } from "./decimal.js";
 import { durationText, exactClock, stepped } from "./format.js";
 import { bar } from "./panels.js";
 
+const PLACEMENTS_MAX = 5;
 const STATES = { "flashmm.fill": "fill", "flashmm.order": "state" };
 
 export class OrderDialog {
@@ -14,6 +15,7 @@ export class OrderDialog {
     this.dialog = byId("order-dialog");
     this.body = byId("order-body");
     this.asked = 0;
+    this.found = null;
     this.dialog.addEventListener("click", (click) => click.target === this.dialog && this.dialog.close());
   }
 
@@ -30,12 +32,21 @@ export class OrderDialog {
 
   async show(title, read) {
     const asked = ++this.asked;
+    this.found = null;
     this.fill(title, "", [el("p", { className: "nothing" }, "Loading…")]);
     if (!this.dialog.open) this.dialog.showModal();
     const found = await read();
     if (asked !== this.asked) return;
     if (found.sorry) this.fill(title, "", [el("p", { className: "nothing" }, found.sorry)]);
-    else this.fill(`Order ${found.order_id}`, ...describe(found, (item) => this.instrumentOf(item)));
+    else {
+      this.found = found;
+      this.draw();
+    }
+  }
+
+  /** Again, when more is known of instruments. */
+  draw() {
+    if (this.found && this.dialog.open) this.fill(`Order ${this.found.order_id}`, ...describe(this.found, (item) => this.instrumentOf(item)));
   }
 
   fill(title, subtitle, parts) {
@@ -45,7 +56,8 @@ export class OrderDialog {
   }
 }
 
-const order = (id) => ask(`/api/orders/${encodeURIComponent(id)}`, `Order ${id}`);
+/** By the query: no path can hold `..` or a line feed. */
+const order = (id) => ask(`/api/orders/?id=${encodeURIComponent(id)}`, `Order ${id}`);
 
 async function ofTrace(id) {
   const found = await ask(`/api/traces/${encodeURIComponent(id)}`, `Trace ${id}`);
@@ -72,7 +84,7 @@ function describe(found, instrumentOf) {
   const start = root?.start ?? events[0]?.at ?? 0n;
   const instrument = instrumentOf(marketOf(root, events));
   const parts = [];
-  if (root) parts.push(section("Placement: where its time went", waterfall(root, placement)));
+  parts.push(...placements(placement, root));
   const later = (found.later ?? []).map(timed).filter((span) => span.end > span.start);
   const lines = [...events, ...later].sort(byTime).map((each) => (each.name ? spanLine(each, start) : eventLine(each, start, instrument)));
   parts.push(section("Life, from the tick on", lines.length ? el("div", { className: "life" }, ...lines.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
@@ -80,10 +92,22 @@ function describe(found, instrumentOf) {
   return [subtitle(root, events, instrument), parts];
 }
 
+/** One waterfall for each placement: an id may have been used again. */
+function placements(spans, first) {
+  const roots = spans.filter((span) => span.name === "order").slice(-PLACEMENTS_MAX);
+  const each = roots.length ? roots : first ? [first] : [];
+  return each.map((root) => {
+    const when = each.length > 1 ? `, ${exactClock(micros(root.start) / 1_000)}` : "";
+    const own = spans.filter((span) => span.trace_id === root.trace_id);
+    return section(`Placement: where its time went${when}`, waterfall(root, own));
+  });
+}
+
 function marketOf(root, events) {
   const said = events.find((event) => event.symbol) ?? {};
   const attributes = root?.attributes ?? {};
-  return { venue: said.venue ?? attributes["flashmm.venue"], symbol: said.symbol ?? attributes["flashmm.symbol"] };
+  const owner = said.bot ? { bot: said.bot, account: said.account } : {};
+  return { ...owner, venue: said.venue ?? attributes["flashmm.venue"], symbol: said.symbol ?? attributes["flashmm.symbol"] };
 }
 
 function timed(span) {

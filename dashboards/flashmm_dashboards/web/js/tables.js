@@ -75,7 +75,7 @@ function tradeRow(trade, onOpen) {
   return el(
     "tr",
     { className: trade.snapshot ? "" : "fresh", onclick: () => onOpen(String(trade.order_id)), title: `fill ${trade.fill_id}, order ${trade.order_id}, fee ${trade.fee} ${trade.fee_currency}` },
-    el("td", { className: "dim" }, clock(trade.time_ms)),
+    el("td", { className: "dim" }, el("button", { className: "link", type: "button", "aria-label": `The order of the fill at ${clock(trade.time_ms)}` }, clock(trade.time_ms))),
     side,
     el("td", { className: "num" }),
     el("td", { className: "num" }),
