@@ -27,6 +27,7 @@ _ENDS_PLACEMENT: Final = {
     OrderState.EXPIRED: Outcome.EXPIRED,
     OrderState.UNKNOWN: Outcome.UNKNOWN,
 }
+_HELD_NS: Final = 1_000_000_000
 
 
 class Order:
@@ -40,6 +41,7 @@ class Order:
     __slots__ = (
         "_acked_ns",
         "_cancel_ns",
+        "_last_ns",
         "_placed",
         "_placement",
         "_record",
@@ -62,6 +64,7 @@ class Order:
         self._scope = scope
         self._record = OrderRecord(scope.terms, side, price, quantity, order_id, scope.mid)
         self._state = OrderState.PENDING
+        self._last_ns = now_ns
         self._placed = False
         self._acked_ns: int | None = None
         self._cancel_ns: int | None = None
@@ -220,8 +223,13 @@ class Order:
     # Behind the marks.
 
     def _now_ns(self, at_ns: int | None) -> int:
+        """The mark's time, never before the last one's, unless the clock was set back."""
         scope = self._scope
-        return scope.inputs.time(at_ns, scope.core.clock.now_ns(), "at_ns")
+        now_ns = scope.inputs.time(at_ns, scope.core.clock.now_ns(), "at_ns")
+        if now_ns < self._last_ns <= now_ns + _HELD_NS:
+            return self._last_ns
+        self._last_ns = now_ns
+        return now_ns
 
     def _mark(self, stage: Stage, at_ns: int | None) -> None:
         if self._placed:

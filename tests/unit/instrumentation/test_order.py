@@ -174,6 +174,16 @@ def test_marks_that_run_backwards_are_held(captured: Capture, market: Market) ->
     order.acked(at_ns=now_ns + 2)
     spans = {span.name: (span.start_ns - now_ns, span.end_ns - now_ns) for span in captured.spans()}
     assert spans == {"decide": (-5, 10), "sign": (10, 10), "ack": (10, 10), "order": (-5, 10)}
+    assert [event.time_ns - now_ns for event in captured.events("flashmm.order")] == [0, 10]
+
+
+def test_a_clock_set_back_is_followed(captured: Capture, market: Market) -> None:
+    """Or an order's events would be in the future for an hour."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.acked()
+    now_ns = captured.clock.advance(seconds=-3_600)
+    order.cancelled()
+    assert captured.events("flashmm.order")[-1].time_ns == now_ns
 
 
 def test_a_bad_fill_is_refused(market: Market) -> None:
