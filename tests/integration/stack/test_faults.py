@@ -74,13 +74,19 @@ class _Load:
         assert self.acknowledged == _LOAD
 
 
-def _strike(server: Server, bot: Sender, make: Callable[[int], Request]) -> int:
-    """Kill the server a quarter into the load, start it again at half. Returns the last number it may have had."""
+def _strike(server: Server, bot: Sender, make: Callable[[int], Request], collector: Server, exporter: str) -> int:
+    """Kill the server a quarter into the load, start it again at half. Returns the last number it may have had.
+
+    Meanwhile its queue shows that something waits, and how much may.
+    """
     with _Load(bot, make) as load:
         load.until(_LOAD // 4)
         server.kill()
         seen = load.acknowledged + 1
         load.until(_LOAD // 2)
+        eventually(lambda: _metric(collector, "otelcol_exporter_queue_size", exporter) > 0)
+        bound = _metric(collector, "otelcol_exporter_queue_capacity", exporter)
+        assert _metric(collector, "otelcol_exporter_queue_size", exporter) <= bound
         server.start()
     return seen
 
@@ -134,7 +140,8 @@ def test_prometheus_killed_under_load(tmp_path: Path) -> None:
     with running_prometheus(tmp_path) as store:
         environment = {"PROMETHEUS_URL": store.base_url}
         with running_collector(tmp_path, environment=environment) as collector, sender(collector) as bot:
-            _strike(store, bot, lambda number: metrics(gauge("flashmm.pnl.realized", 1, unit="", number=f"{number}")))
+            points = lambda number: metrics(gauge("flashmm.pnl.realized", 1, unit="", number=f"{number}"))  # noqa: E731
+            _strike(store, bot, points, collector, "otlp_http/prometheus")
             count = f"count(last_over_time(flashmm_pnl_realized[1h])) == {_LOAD}"
             assert eventually(lambda: prometheus(store, count), 60)
 
@@ -144,7 +151,7 @@ def test_loki_killed_under_load(tmp_path: Path) -> None:
     with running_loki(tmp_path) as store:
         environment = {"LOKI_URL": store.base_url}
         with running_collector(tmp_path, environment=environment) as collector, sender(collector) as bot:
-            _strike(store, bot, lambda number: logs(line(f"{number}")))
+            _strike(store, bot, lambda number: logs(line(f"{number}")), collector, "otlp_http/loki")
             wanted = {str(number) for number in range(1, _LOAD + 1)}
             eventually(lambda: set(loki_lines(store, '{flashmm_bot="maker-1"}')) == wanted, 60)
 
@@ -156,7 +163,8 @@ def test_tempo_killed_under_load(tmp_path: Path) -> None:
     with running_tempo(tmp_path) as store:
         environment = {"TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{store.ports['otlp']}"}
         with running_collector(tmp_path, environment=environment) as collector, sender(collector) as bot:
-            seen = _strike(store, bot, lambda number: traces(span("order", ids[number - 1])))
+            spans = lambda number: traces(span("order", ids[number - 1]))  # noqa: E731
+            seen = _strike(store, bot, spans, collector, "otlp_grpc/tempo")
             for trace_id in ids[seen:]:
                 eventually(lambda trace_id=trace_id: tempo_trace(store, trace_id), 60)
 
