@@ -49,6 +49,12 @@ def _missing_of_gap(window: Window, gap: Gap, anchors: Anchors) -> int:
     )
 
 
+def _touched_until(gaps: Mapping[str, Sequence[Gap]], anchors: Mapping[str, Anchors]) -> int:
+    """The latest time that any of the missing numbers may have."""
+    bounds = (bound for run, each in gaps.items() for gap in each for bound in _bounded(gap, anchors[run]))
+    return max(max(low_ns, high_ns) for _, _, low_ns, high_ns in bounds)
+
+
 def _bounded(gap: Gap, anchors: Anchors) -> Iterator[tuple[int, int, int, int]]:
     """The gap cut at the marks inside it: (first, last, bounds in time)."""
     first, last = gap
@@ -91,10 +97,12 @@ def completeness(
 ) -> Completeness:
     """Received and expected of all streams of a kind. received: where it is known already."""
     received = _count(view, kind, window) if received is None else received
-    gaps = streams.missing(kind)
+    marks, gaps = streams.marks, streams.missing(kind)
     if not gaps:
         return whole(streams, window, received)
     anchors = anchors_of(view, kind, gaps)
+    if all(first > 1 for each in gaps.values() for first, _ in each):  # else what arrives late may move its beginning
+        streams.settle(kind, gaps, _touched_until(gaps, anchors), marks)
     missing = sum(missing_in(window, each, anchors[run]) for run, each in gaps.items())
     return Completeness(received, received + missing, streams.runs.unclosed(window))
 

@@ -144,7 +144,7 @@ class Ledger:
         """The answer from memory, where it is there and small: then the loop has it sooner than any thread would."""
         table, parts = event_table_of(kind), self._parts
         rows = parts.recent.within(table, window)
-        if rows is None or len(rows) > _ROWS_AT_ONCE or parts.streams.missing(kind):
+        if rows is None or len(rows) > _ROWS_AT_ONCE or parts.streams.may_miss(kind, window):
             return None
         found = selected(table, rows, where, page)
         if found is None:
@@ -160,7 +160,7 @@ class Ledger:
         """See EventReader."""
         streams = self._parts.streams
         rows = self._parts.recent.within(event_table_of(kind), window)
-        if rows is not None and not streams.missing(kind):
+        if rows is not None and not streams.may_miss(kind, window):
             return whole(streams, window, len(rows))
         return await self._parts.reading.read(lambda view: completeness(view, streams, kind, window))
 

@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from flashmm_backends.ledger._database import Connection, insert_rows
@@ -10,6 +11,7 @@ from flashmm_backends.ledger._rows import Row
 from flashmm_backends.ledger._runs import Runs
 from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._tables import Column, ColumnType
+from flashmm_backends.ports import Window
 
 _RUN_KIND: Final = (Column("run", ColumnType.TEXT), Column("kind", ColumnType.TEXT))
 _SEQ_COLUMNS: Final = (*_RUN_KIND, Column("first_seq", ColumnType.INT), Column("last_seq", ColumnType.INT))
@@ -98,12 +100,26 @@ class Intervals:
         return gaps
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Gaps of a kind's streams by run, and the latest time that they may touch."""
+
+    gaps: Mapping[str, Sequence[tuple[int, int]]]
+    until_ns: int
+
+    def is_doubted(self, run: str, high_water: int) -> bool:
+        """Whether such a mark, arriving late, moves a bound of theirs."""
+        return any(high_water < last for _, last in self.gaps.get(run, ()))
+
+
 class Streams:
     """Received sequence numbers and high-water marks of all streams. Safe from any thread. runs: how they ended."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._received: dict[Stream, Intervals] = {}
         self._high_water: dict[Stream, int] = {}
+        self._settled: dict[str, _Settled] = {}
+        self._marks = 0
         self._lock = threading.Lock()
         self.runs = Runs(clock)
 
@@ -126,6 +142,26 @@ class Streams:
         """Note a mark: the stream went at least so far."""
         with self._lock:
             self._high_water[stream] = max(high_water, self._high_water.get(stream, 0))
+            self._marks += 1
+            run, kind = stream
+            if (settled := self._settled.get(kind)) and settled.is_doubted(run, high_water):
+                del self._settled[kind]
+
+    @property
+    def marks(self) -> int:
+        """How many marks were noted."""
+        return self._marks
+
+    def settle(self, kind: str, gaps: Mapping[str, Sequence[tuple[int, int]]], until_ns: int, marks: int) -> None:
+        """Remember up to when the gaps of a kind may reach. marks: how many were noted when that was looked up."""
+        with self._lock:
+            if marks == self._marks:
+                self._settled[kind] = _Settled(gaps, until_ns)
+
+    def may_miss(self, kind: str, window: Window) -> bool:
+        """Whether a number that is missing may belong into the window, as far as is remembered."""
+        gaps, settled = self.missing(kind), self._settled.get(kind)
+        return bool(gaps) and (settled is None or settled.gaps != gaps or window.start_ns <= settled.until_ns)
 
     def received(self) -> Mapping[Stream, Sequence[tuple[int, int]]]:
         """All that arrived."""

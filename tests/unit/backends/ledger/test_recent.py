@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from tests.unit.backends.ledger.batches import RUN, event, events, transfer
+from tests.unit.backends.ledger.batches import RUN, event, events, mark, transfer
 from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
 
 from flashmm_backends.batch import Event
@@ -118,12 +118,53 @@ async def test_what_was_there_at_opening_is_not_in_memory(open_ledger: Opener) -
         assert ledger._recent(KIND, Window(START_NS + 21, 2**62), None, None) is not None
 
 
-async def test_a_gap_is_for_the_tables(ledger: Ledger) -> None:
+async def test_a_gap_in_the_window_is_for_the_tables(ledger: Ledger) -> None:
     """Where an event is missing, completeness needs what bounds it in time."""
     await ledger.append(events(transfer(1, START_NS + 1), transfer(3, START_NS + 9)))
-    assert ledger._recent(KIND, SINCE, None, None) is None
-    assert (await ledger.events(KIND, SINCE)).completeness == Completeness(2, 3)
-    assert await ledger.completeness(KIND, SINCE) == Completeness(2, 3)
+    for _ in range(2):
+        assert ledger._recent(KIND, SINCE, None, None) is None
+        assert (await ledger.events(KIND, SINCE)).completeness == Completeness(2, 3)
+        assert await ledger.completeness(KIND, SINCE) == Completeness(2, 3)
+
+
+async def test_a_gap_before_the_window_does_not_matter(ledger: Ledger) -> None:
+    """Once a read has told where it ends, and until there is another one."""
+    later = Window(START_NS + 10, 2**62)
+    await ledger.append(events(transfer(2, START_NS + 1), transfer(4, START_NS + 9), transfer(5, START_NS + 12)))
+    assert ledger._recent(KIND, later, None, None) is None
+    await ledger.append(events(transfer(1, START_NS)))
+    assert ledger._recent(KIND, later, None, None) is None
+    await ledger.events(KIND, later)
+    told = ledger._recent(KIND, later, None, None)
+    assert told is not None
+    assert told.completeness == Completeness(1, 1)
+    await ledger.append(events(mark(1, START_NS + 30, KIND, 2)))
+    assert ledger._recent(KIND, later, None, None) is None
+    assert (await ledger.events(KIND, later)).completeness == Completeness(1, 2)
+    await ledger.append(events(transfer(7, START_NS + 40)))
+    assert ledger._recent(KIND, Window(START_NS + 31, 2**62), None, None) is None
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    arrivals=st.lists(st.tuples(st.booleans(), st.integers(1, 9), st.integers(0, 40)), max_size=14),
+    starts=st.lists(st.integers(1, 45), min_size=1, max_size=6),
+)
+async def test_memory_is_never_surer_than_the_tables(
+    arrivals: list[tuple[bool, int, int]], starts: list[int]
+) -> None:
+    """Events and marks in any order, with clocks that jump: where memory answers, it is what the tables say."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Ledger.open(Path(folder), QUIET, Clock(), CollectorRegistry()) as ledger:
+            for n, (is_mark, seq, at) in enumerate(arrivals, 1):
+                each = mark(n, START_NS + at, KIND, seq) if is_mark else transfer(seq, START_NS + at)
+                await ledger.append(events(each))
+                for start in starts:
+                    window = Window(START_NS + start, 2**62)
+                    told = ledger._recent(KIND, window, None, None)
+                    if told is not None:
+                        assert printed(told) == printed(await in_tables(ledger, KIND, window, None, None))
+                await in_tables(ledger, KIND, SINCE, None, None)
 
 
 async def test_other_comparisons_than_of_text_are_for_the_tables(ledger: Ledger) -> None:
