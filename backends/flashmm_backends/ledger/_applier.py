@@ -61,6 +61,7 @@ class Applier:
         self._hurry = False
         self._failure: Unavailable | None = None
         self._jobs: deque[tuple[Callable[[Connection], object], Future[object]]] = deque()
+        self._ailments: list[Exception] = []
         self._stopping = False
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="ledger-apply", daemon=True)
@@ -116,6 +117,12 @@ class Applier:
             self._wake.notify_all()
         return cast("_T", future.result())
 
+    def heal(self, error: Exception) -> None:
+        """Have the writing thread, whose connection it is, heal what the error has broken."""
+        with self._wake:
+            self._ailments.append(error)
+            self._wake.notify_all()
+
     def _run(self) -> None:
         while self._step():
             pass
@@ -127,8 +134,11 @@ class Applier:
             self._wake.wait_for(self._is_called, self._settings.apply_interval_s)
             jobs, waiting = list(self._jobs), self._waiting.entries
             self._jobs.clear()
+            ailments, self._ailments = self._ailments, []
             self._hurry = False
             stopping = self._stopping
+        for ailment in ailments:
+            self._database.heal(ailment)
         for job, future in jobs:
             self._do(job, future)
         healthy = not waiting or self._apply(waiting[-1].number, rows_by_table(waiting))
@@ -137,7 +147,7 @@ class Applier:
         return not stopping
 
     def _is_called(self) -> bool:
-        return self._hurry or self._stopping or bool(self._jobs)
+        return self._hurry or self._stopping or bool(self._jobs) or bool(self._ailments)
 
     def _rest(self) -> None:
         with self._wake:
@@ -149,6 +159,7 @@ class Applier:
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: whoever asked for the job gets its error
             self._metrics.failures.labels("job").inc()
             _log.error("a transaction on the writing thread failed, whoever asked for it is told: %s", error)
+            self._database.heal(error)
             future.set_exception(error)
         else:
             future.set_result(result)

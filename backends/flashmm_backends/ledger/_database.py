@@ -1,5 +1,6 @@
 """The embedded DuckDB: opening, migrating, cursors for threads, and putting rows into tables by column."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from flashmm_backends.ledger._sql import migrations, quoted
 from flashmm_backends.ledger._tables import Column, ColumnType, RowTable
 from flashmm_backends.ports import BackendError, Unavailable
 
+_log = logging.getLogger("flashmm.ledger")
 _T = TypeVar("_T")
 Connection = duckdb.DuckDBPyConnection
 Arrays = Mapping[str, npt.NDArray[Any]]
 NO_ARRAYS: Arrays = {}
+_INSTANCE_IS_GONE = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 _ROWS_AT_ONCE = 4_096
 """DuckDB looks through the cells without letting another thread run."""
 
@@ -44,6 +47,8 @@ class Database:
         self._directory = directory
         self._settings = settings
         self._local = threading.local()
+        self._healing = threading.Lock()
+        """Held while the connection is replaced, and while a cursor of it becomes a thread's."""
         self.connection = self._connect()
         self._migrate()
 
@@ -62,11 +67,19 @@ class Database:
         return connection
 
     def heal(self, error: Exception) -> None:
-        """Open the file anew where the error has invalidated DuckDB's instance, as a full disk does."""
-        if isinstance(error, duckdb.FatalException | duckdb.InternalException) or "invalidated" in str(error):
+        """Open the file anew where the error has invalidated DuckDB's instance, as a full disk does.
+
+        For the thread that writes. Where that fails, the next error tries again.
+        """
+        if not isinstance(error, _INSTANCE_IS_GONE) and "invalidated" not in str(error):
+            return
+        with self._healing:
             self._local = threading.local()
-            self.connection.close()
-            self.connection = self._connect()
+            try:
+                self.connection.close()  # refused while a reader is at work
+                self.connection = self._connect()
+            except (duckdb.Error, OSError) as still:
+                _log.error("DuckDB's file cannot be opened again yet: %s", still)
 
     def _migrate(self) -> None:
         known = migrations()
@@ -105,11 +118,23 @@ class Database:
             return
 
     def reader(self) -> Connection:
-        """This thread's cursor, in autocommit."""
+        """This thread's cursor, in autocommit. Raises Unavailable."""
         cursor: Connection | None = getattr(self._local, "cursor", None)
         if cursor is None:
-            cursor = self._local.cursor = self.connection.cursor()
+            with self._healing:
+                cursor = self._local.cursor = self._cursor()
         return cursor
+
+    def cursor(self) -> Connection:
+        """A cursor of its own, to be closed by the caller. Raises Unavailable."""
+        with self._healing:
+            return self._cursor()
+
+    def _cursor(self) -> Connection:
+        try:
+            return self.connection.cursor()
+        except duckdb.Error as error:
+            raise unavailable(error) from error
 
     def close(self) -> None:
         """Close the file; a checkpoint makes the next opening quick."""

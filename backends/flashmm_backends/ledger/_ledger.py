@@ -265,7 +265,7 @@ def _open(
     sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)
     retention = Retention(settings, database, catalog, applier, hours, known.index, clock)
     maintenance = Maintenance(
-        settings, database, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
+        settings, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
     )
     recent = RecentEvents(clock, latest_times(database.reader(), catalog.snapshot))
     committer.publish = _publisher(head, applier, recent, maintenance)

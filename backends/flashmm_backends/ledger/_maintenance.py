@@ -12,7 +12,6 @@ from flashmm_backends.ledger import _journal
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import Catalog, counts
 from flashmm_backends.ledger._committer import Committer
-from flashmm_backends.ledger._database import Database
 from flashmm_backends.ledger._head import Generation, Head
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._memory import give_back
@@ -30,7 +29,6 @@ class Maintenance:
     """What has to be done to keep the ledger small; `step` does all that is due and may be called by tests."""
 
     settings: LedgerSettings
-    database: Database
     catalog: Catalog
     head: Head
     index: SeriesIndex
@@ -86,7 +84,7 @@ class Maintenance:
         except (duckdb.Error, OSError, BackendError) as error:
             self.metrics.failures.labels(name).inc()
             _log.error("%s failed and will be tried again: %s", name, error)
-            self.database.heal(error)
+            self.applier.heal(error)
 
     def step(self) -> None:
         """Put waiting rows into their tables and do all that is due, on this thread. Raises what fails."""

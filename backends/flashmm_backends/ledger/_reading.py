@@ -33,6 +33,11 @@ _ATTEMPTS = 50
 _PUBLISH_S = 1.0
 _INTERRUPT_S = 0.05
 _WAITING_ROWS_MAX = 20_000
+_OUT_OF_ORDER = (
+    *(duckdb.IOException, duckdb.FatalException, duckdb.InternalException),
+    *(duckdb.OutOfMemoryException, duckdb.ConnectionException),
+)
+"""DuckDB cannot answer anybody now, or not yet again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Reading:
                     if attempt == _ATTEMPTS - 1:
                         raise unavailable(error) from error
                     self._settle(view, error)
-                except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+                except _OUT_OF_ORDER as error:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
 
@@ -158,7 +163,7 @@ class Reading:
         ends once the thread is done with it.
         """
         await asyncio.get_running_loop().run_in_executor(self.threads, self._relieve)
-        with self.database.connection.cursor() as cursor, self._view(cursor) as view:
+        with self.database.cursor() as cursor, self._view(cursor) as view:
             cursor.begin()  # its statements see one state, whatever is sealed meanwhile
             pieces = make(view)
             try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +20,7 @@ from flashmm_backends.ledger._catalog import (
     Snapshot,
 )
 from flashmm_backends.ledger._chunks import Piece, combined, gather
-from flashmm_backends.ledger._database import Arrays, Connection, Database, fetch
+from flashmm_backends.ledger._database import Arrays, Connection, Database, fetch, unavailable
 from flashmm_backends.ledger._head import Generation, Head
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._labels import Ids, SeriesIndex
@@ -70,7 +71,11 @@ class Selector:
         chosen = [file for file in files if file.kind in kinds]
         if not chosen or not len(ids):
             return []
-        rows = _read(self.database.reader(), self.catalog.readable(snapshot, chosen), ids, start_ms, end_ms)
+        paths = self.catalog.readable(snapshot, chosen)
+        try:
+            rows = _read(self.database.reader(), paths, ids, start_ms, end_ms)
+        except duckdb.Error as error:
+            raise unavailable(error) from error
         return [_piece(rows, ids)] if len(rows["series"]) else []
 
     def _selection(
