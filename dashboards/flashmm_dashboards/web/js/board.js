@@ -12,6 +12,8 @@ import { ownerOf, STREAMS } from "./state.js";
 import { OrderList, Tape, TAPE_ROWS } from "./tables.js";
 
 const RANGES = [["5 m", 300], ["15 m", 900], ["1 h", 3_600], ["6 h", 21_600], ["24 h", 86_400]];
+/** Between two looks whether there is anything to draw: a frame costs the browser something even when it is the same. */
+const REST_MS = 60;
 const MOVED_EVERY_MS = 250;
 const CHART_EVERY_MS = 1_000;
 const UNSEEN_EVERY_MS = 2_000;
@@ -49,8 +51,8 @@ export class Board {
   start() {
     this.dialog.openAddressed();
     const frame = () => {
-      this.draw();
-      requestAnimationFrame(frame);
+      if (this.draw()) requestAnimationFrame(frame);
+      else setTimeout(() => requestAnimationFrame(frame), REST_MS);
     };
     requestAnimationFrame(frame);
   }
@@ -118,11 +120,12 @@ export class Board {
     show(box, box.textContent !== "");
   }
 
+  /** Whether a piece was drawn, so that another may be due. */
   draw() {
     const now = Date.now();
     const shown = !byId("board").hidden;
     if (this.state.fresh.size || now - this.lookedMs >= MOVED_EVERY_MS) this.look(now);
-    if (shown && this.selection.bot) this.drawPiece(now);
+    return shown && this.selection.bot !== "" && this.drawPiece(now);
   }
 
   look(now) {
@@ -138,11 +141,12 @@ export class Board {
   /** What takes long is drawn one piece a frame, so that figures and fingers never wait for all of it. */
   drawPiece(now) {
     const due = this.pieces.filter((piece) => now - piece.drawnMs >= everyMs(piece));
-    if (!due.length) return;
+    if (!due.length) return false;
     const piece = due.reduce((oldest, each) => (each.drawnMs < oldest.drawnMs ? each : oldest));
     piece.drawnMs = now;
     piece.moved = false;
     piece.draw(now);
+    return true;
   }
 
   /** All of them, as soon as it is their turn. */
