@@ -21,13 +21,13 @@ class LedgerSettings:
     """Rows that may rest in the journal; more are refused as retryable."""
     series_max: Count = 1_000_000
     """Series that the label index holds; batches with more are refused."""
-    seal_points: Count = 500_000
+    seal_points: Count = 250_000
     """Points after which a generation of recent points is sealed into Parquet."""
     seal_age_s: Seconds = 3_600.0
     """Age after which it is sealed however few they are."""
     unsealed_points_max: Count = 4_000_000
     """Points that may wait for sealing in memory; more are refused as retryable."""
-    resident_points: Count = 2_000_000
+    resident_points: Count = 1_500_000
     """Points that stay in memory after sealing, about 13 bytes each, so that instant queries touch no file."""
     resident_age_s: Seconds = 360.0
     """How long they stay there at most: PromQL's lookback and a minute."""
