@@ -10,7 +10,8 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -206,7 +207,13 @@ def _decode_alike(blobs: _Blobs, positions: Indices, layout: Layout, samples: In
     rows = np.searchsorted(samples, positions)
     for first in range(0, len(positions), ROWS_AT_ONCE):
         part = slice(first, first + ROWS_AT_ONCE)
-        stack.put(_dense(rows[part]), Stack(layout, _decoded(blobs.matrix(positions[part]), layout)))
+        encoded, to = blobs.matrix(positions[part]), _dense(rows[part])
+        if layout == stack.layout and isinstance(to, slice):
+            _decode_into(stack.matrix[to], encoded)
+        else:
+            decoded = empty_stack(layout, len(encoded))
+            _decode_into(decoded.matrix, encoded)
+            stack.put(to, decoded)
 
 
 def _dense(rows: Indices) -> Indices | slice:
@@ -215,9 +222,9 @@ def _dense(rows: Indices) -> Indices | slice:
     return slice(first, last + 1) if last - first + 1 == len(rows) else rows
 
 
-def _decoded(rows: Bytes, layout: Layout) -> FloatArray:
+def _decode_into(matrix: FloatArray, rows: Bytes) -> None:
+    """Decode histograms of one header into zeros, shape (n, width of their layout)."""
     flags = int(rows[0, 1])
-    matrix = np.zeros((len(rows), layout.width))
     matrix[:, SUM] = _doubles(rows, _LAYOUT_BYTES)
     at = _HEADER.size + (_SIDE.size if flags & _NEGATIVE else 0) + (_DOUBLE.size if flags & _THRESHOLD else 0)
     for flag, column in ((_ZERO_COUNT, ZERO_COUNT), (_COUNT, COUNT)):
@@ -226,8 +233,8 @@ def _decoded(rows: Bytes, layout: Layout) -> FloatArray:
             at += _DOUBLE.size
     _decode_counts(rows[:, at:], flags, matrix[:, SCALARS:])
     if not flags & _COUNT:
-        matrix[:, COUNT] = matrix[:, SCALARS:].sum(axis=1) + matrix[:, ZERO_COUNT]
-    return matrix
+        # Whole numbers below 2**53 have one sum, whatever the order; einsum has it sooner than sum does.
+        matrix[:, COUNT] = np.einsum("ij->i", matrix[:, SCALARS:]) + matrix[:, ZERO_COUNT]
 
 
 def _doubles(rows: Bytes, at: int) -> FloatArray:
@@ -241,4 +248,12 @@ def _decode_counts(rows: Bytes, flags: int, counts: FloatArray) -> None:
         raise ValueError(f"{rows.shape[1]} bytes do not hold {n} counts of {kind.itemsize}")
     if n:
         numbers = np.ascontiguousarray(rows).view(kind)
-        counts[:] = numbers if flags & _FLOATS else np.cumsum(numbers, axis=1, dtype=np.float64)
+        counts[:] = numbers if flags & _FLOATS else _running(numbers)
+
+
+def _running(deltas: npt.NDArray[Any]) -> FloatArray:
+    """Sums along each row: bucket by bucket for all rows, a half to a quarter of what `cumsum` takes row by row."""
+    columns = deltas.T.astype(np.float64, order="C")
+    for before, column in pairwise(columns):
+        column += before
+    return columns.T

@@ -19,7 +19,7 @@ FLOATS = (
 )
 COUNTERS = ("test_work_total", "test_classic_seconds_count", "test_classic_seconds_bucket", "test_gauge")
 NATIVE = ("test_native_seconds",)
-RANGES = st.sampled_from(["30s", "1m", "2m30s", "5m", "10m", "90s"])
+RANGES = st.sampled_from(["30s", "1m", "2m30s", "5m", "10m", "90s", "1ms", "7300ms", "45", "1h"])
 NUMBERS = st.sampled_from(["0", "1", "2.5", "-1", "0.3", "1e3", "NaN", "Inf", "-Inf", "100", "0x1F", "1e-9"])
 FACTORS = st.sampled_from(["0", "1", "2.5", "-1", "0.3", "1e3"])
 """Finite: what infinity makes of an empty bucket depends on how Prometheus happened to lay out its chunk."""
@@ -39,7 +39,10 @@ AGGREGATIONS = st.sampled_from(["sum", "avg", "min", "max", "count", "group", "s
 ARITHMETIC = st.sampled_from(["+", "-", "*", "/", "%", "^", "atan2"])
 COMPARISONS = st.sampled_from(["==", "!=", "<", ">", "<=", ">="])
 SETS = st.sampled_from(["and", "or", "unless"])
-MATCHERS = ('a="x"', 'a!="y"', 'a=~"x|y"', 'a!~"z.*"', 'a=""', 'b="p"', 'b=~".+"', 'le!="+Inf"', 'nothing="here"')
+MATCHERS = (
+    *('a="x"', 'a!="y"', 'a=~"x|y"', 'a!~"z.*"', 'a=""', 'b="p"', 'b=~".+"', 'le!="+Inf"', 'nothing="here"'),
+    *(r"a=~`[x\w]`", r'a=~"(?i)X|\x79"', 'a!~"|x"', "a!=''", 'a="x",b!="q"', 'a=~"x.*",a!="xx"'),
+)
 GROUPING = st.sampled_from(
     ["", " by (a)", " by (b)", " by (a, b)", " without (a)", " without (b, instance)", " by ()", " by (le)"]
 )
@@ -157,6 +160,11 @@ FINITE = st.one_of(
     st.sampled_from(["", "vector(time())", "vector(-1e9)", "vector(1709164800 + 0.9)"]),
 )
 """What a date is asked of: of infinity and NaN Prometheus tells what its processor makes of them."""
+SUBQUERIES = st.sampled_from(
+    ["[5m:1m]", "[3m:17s]", "[10m:]", "[4m:30s]", "[5m:1m] offset 1m", "[2m:7s] offset -30s", "[5m:30s] @ end()"]
+)
+EXACT = st.one_of(instants(FLOATS), RANGE_FUNCTIONS, called(("abs", "ceil", "timestamp"), instants(FLOATS)))
+"""What count_values makes labels of: of an aggregation they tell the order that a Go map gave the series."""
 LEAVES = st.one_of(
     called(DATES, FINITE),
     instants(FLOATS),
@@ -175,7 +183,7 @@ def grown(inner: Texts) -> Texts:
         called(MATH, inner),
         form("{}{} ({})", AGGREGATIONS, GROUPING, inner),
         form("quantile{} ({}, {})", GROUPING, QUANTILES, inner),
-        form('count_values{} ("v", {})', GROUPING, inner),
+        form('count_values{} ("v", {})', GROUPING, EXACT),
         form("({}) {} {}", inner, ARITHMETIC, SCALARS),
         form("{} {} ({})", SCALARS, ARITHMETIC, inner),
         form("({}) {} {} {}", inner, COMPARISONS, st.sampled_from(["", "bool"]), SCALARS),
@@ -189,14 +197,13 @@ def grown(inner: Texts) -> Texts:
         form("{}({}, {})", st.sampled_from(["clamp_min", "clamp_max", "round"]), inner, SCALARS),
         form("label_replace({}, 'c', '$1-${{2}}', 'a', '(.)(.*)')", inner),
         form("label_replace({}, 'a', '', 'b', 'p')", inner),
+        form("label_replace({}, 'c', `$name\\.$$1`, 'a', `(?P<name>[a-z])?.*`)", inner),
         form("label_join({}, 'c', '/', 'a', 'b')", inner),
+        form("label_join({}, 'a', '', 'nothing')", inner),
+        form("absent(({}) > 1e300)", inner),
         form("scalar({}) + vector(1)", inner),
-        form(
-            "{}(({})[{}])",
-            st.sampled_from(OVER_TIME + RATES),
-            inner,
-            st.sampled_from(["5m:1m", "3m:17s", "10m:", "4m:30s"]),
-        ),
+        form("{}(({}){})", st.sampled_from((*OVER_TIME, *RATES, "absent_over_time")), inner, SUBQUERIES),
+        form("quantile_over_time({}, ({}){})", QUANTILES, inner, SUBQUERIES),
     )
 
 

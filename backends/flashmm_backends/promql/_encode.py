@@ -31,6 +31,12 @@ def sample_text(value: float) -> str:
 
 
 _INFINITY = float("inf")
+_repeated_text = lru_cache(maxsize=16_384)(sample_text)
+
+
+def _bound_text(bound: float) -> str:
+    """Bounds of buckets repeat from sample to sample and from series to series. (0 and -0 are one key.)"""
+    return _repeated_text(bound) if bound else sample_text(bound)
 
 
 def _with_exponent(text: str) -> str:
@@ -119,7 +125,7 @@ def _points(times_ms: list[int], values: list[float]) -> str:
 def _histogram(histogram: NativeHistogram) -> str:
     head = f'"count":"{sample_text(histogram.count)}","sum":"{sample_text(histogram.sum)}"'
     buckets = _array(
-        f'[{rule},"{sample_text(lower)}","{sample_text(upper)}","{sample_text(count)}"]'
+        f'[{rule},"{_bound_text(lower)}","{_bound_text(upper)}","{sample_text(count)}"]'
         for rule, lower, upper, count in json_buckets(histogram)
     )
     return f"{{{head}}}" if buckets == "[]" else f'{{{head},"buckets":{buckets}}}'

@@ -118,5 +118,6 @@ def _resets(matrix: Floats, budget: Budget) -> Mask:
         rows = matrix[begin - 1 : begin + ROWS_AT_ONCE]
         below = rows[1:] < rows[:-1]
         below[:, SUM] = False
-        fell[begin : begin + len(below)] = np.any(below, axis=1)
+        if below.any():  # hardly ever, and a look at all of them together is sooner done than row by row
+            fell[begin : begin + len(below)] = np.any(below, axis=1)
     return fell

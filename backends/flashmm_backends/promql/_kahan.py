@@ -1,6 +1,7 @@
 """Compensated summation over many windows at once: the operations of Prometheus's Kahan-Neumaier sum, in columns."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,11 @@ class Sums:
         total = self.total + terms
         virtual = total - self.total
         self.lost += (self.total - (total - virtual)) + (terms - virtual)
-        self.total = total
+        self.total[...] = total
+
+    def leading(self, number: int) -> "Sums":
+        """The first so many, which share their memory with these."""
+        return Sums(self.total[:number], self.lost[:number])
 
     def value(self, divisor: Floats | float = 1.0) -> Floats:
         """The sums divided by a divisor; a sum that is not finite is its own value."""
@@ -51,51 +56,66 @@ Terms = Callable[[Indices, Indices], Floats]
 """What is summed: from sample indices and the cells (row-major) that they are for, shape (n,) each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Windows cut into blocks: where each begins, how long it is, of which cell, and its place there; shape (n,)."""
+
+    starts: Indices
+    lengths: Indices
+    cells: Indices
+    place: Indices
+
+    @classmethod
+    def of(cls, low: Indices, high: Indices) -> "Blocks":
+        """Of the windows [low, high) of every cell, shape (rows, steps); cells count row by row."""
+        counts = (high - low).ravel()
+        blocks = -(-counts // _BLOCK)
+        cells = np.repeat(np.arange(len(counts)), blocks)
+        place = np.arange(len(cells)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
+        starts = low.ravel()[cells] + place * _BLOCK
+        return cls(starts, np.minimum(high.ravel()[cells] - starts, _BLOCK), cells, place)
+
+    def side_by_side(self) -> Iterator[Indices]:
+        """All of them, the longest first, as many at once as the processor's cache holds."""
+        order = np.argsort(-self.lengths, kind="stable")
+        for first in range(0, len(order), _AT_ONCE):
+            yield order[first : first + _AT_ONCE]
+
+    def positions(self, chosen: Indices, budget: Budget) -> Iterator[tuple[int, Indices]]:
+        """How many of the chosen, longest first, have a sample at each position, and which samples those are."""
+        lengths, starts = self.lengths[chosen], self.starts[chosen]
+        growing = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
+        for position, active in enumerate(growing.tolist()):
+            budget.check_time()
+            yield active, starts[:active] + position
+
+    def in_turn(self) -> Iterator[tuple[Indices, Indices]]:
+        """First blocks, then second ones and so on: which they are, and their cells."""
+        for place in range(int(self.place.max(initial=-1)) + 1):
+            chosen = np.flatnonzero(self.place == place)
+            yield chosen, self.cells[chosen]
+
+
 def window_sums(low: Indices, high: Indices, terms: Terms, budget: Budget) -> Sums:
     """Sum terms over the windows [low, high) of every cell, shape (rows, steps)."""
-    counts = (high - low).ravel()
-    blocks = -(-counts // _BLOCK)
-    cells = np.repeat(np.arange(len(counts)), blocks)
-    block = np.arange(len(cells)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
-    starts = low.ravel()[cells] + block * _BLOCK
-    partial = _by_position(starts, np.minimum(high.ravel()[cells] - starts, _BLOCK), cells, terms, budget)
-    sums = _over_blocks(partial, cells, block, len(counts))
-    return Sums(sums.total.reshape(low.shape), sums.lost.reshape(low.shape))
+    blocks = Blocks.of(low, high)
+    partial = Sums.zeros(blocks.starts.shape)
+    for chosen in blocks.side_by_side():
+        sums, cells = Sums.zeros(chosen.shape), blocks.cells[chosen]
+        for active, samples in blocks.positions(chosen, budget):
+            sums.leading(active).add(terms(samples, cells[:active]))
+        partial.total[chosen], partial.lost[chosen] = sums.total, sums.lost
+    return _over_blocks(partial, blocks, low.shape)
 
 
-def _by_position(starts: Indices, lengths: Indices, cells: Indices, terms: Terms, budget: Budget) -> Sums:
-    """Sum of each block, first samples first, as many blocks at once as the processor's cache holds."""
-    order = np.argsort(-lengths, kind="stable")
-    sums = Sums.zeros(starts.shape)
-    for first in range(0, len(order), _AT_ONCE):
-        chosen = order[first : first + _AT_ONCE]
-        part = _longest_first(starts[chosen], lengths[chosen], cells[chosen], terms, budget)
-        sums.total[chosen], sums.lost[chosen] = part.total, part.lost
-    return sums
-
-
-def _longest_first(starts: Indices, lengths: Indices, cells: Indices, terms: Terms, budget: Budget) -> Sums:
-    """Sum of each block; the longest lead, so that those still growing are a prefix."""
-    sums = Sums.zeros(starts.shape)
-    growing = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
-    for position, active in enumerate(growing.tolist()):
-        budget.check_time()
-        part = Sums(sums.total[:active], sums.lost[:active])
-        part.add(terms(starts[:active] + position, cells[:active]))
-        sums.total[:active] = part.total
-    return sums
-
-
-def _over_blocks(partial: Sums, cells: Indices, block: Indices, number: int) -> Sums:
+def _over_blocks(partial: Sums, blocks: Blocks, shape: tuple[int, ...]) -> Sums:
     """Sums of the blocks of each cell, in order."""
-    sums = Sums.zeros((number,))
-    for index in range(int(block.max(initial=-1)) + 1):
-        chosen = block == index
-        cell = cells[chosen]
-        part = Sums(sums.total[cell], sums.lost[cell])
+    sums = Sums.zeros((math.prod(shape),))
+    for chosen, cells in blocks.in_turn():
+        part = Sums(sums.total[cells], sums.lost[cells])
         part.add(partial.total[chosen])
-        sums.total[cell], sums.lost[cell] = part.total, part.lost + partial.lost[chosen]
-    return sums
+        sums.total[cells], sums.lost[cells] = part.total, part.lost + partial.lost[chosen]
+    return Sums(sums.total.reshape(shape), sums.lost.reshape(shape))
 
 
 def member_sums(values: Floats, members: Indices) -> Sums:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flashmm_backends.promql._kahan import Sums, Terms, window_sums
+from flashmm_backends.promql._kahan import Sums, window_sums
 from flashmm_backends.promql._quantile import interpolated
 from flashmm_backends.promql._values import Floats, Indices, Mask, cells_where
+from flashmm_backends.promql._variance import variances
 from flashmm_backends.promql._windows import Windows
 
 _CHUNK = 4_000_000
@@ -68,12 +69,8 @@ def largest(windows: Windows, _: Sequence[Floats]) -> Cells:
 
 
 def variance(windows: Windows, _: Sequence[Floats]) -> Cells:
-    """Population variance, in two passes around the first sample so that constants give exactly 0."""
-    counts = np.maximum(windows.counts, 1).astype(np.float64)
-    origin = windows.values[windows.first()].ravel()
-    shift = _summed(windows, lambda i, cell: windows.values[i] - origin[cell]).value(counts).ravel()
-    squares = _summed(windows, lambda i, cell: np.square(windows.values[i] - origin[cell] - shift[cell]))
-    return Cells(squares.value(counts), windows.counts > 0)
+    """Population variance."""
+    return Cells(variances(windows), windows.counts > 0)
 
 
 def deviation(windows: Windows, parameters: Sequence[Floats]) -> Cells:
@@ -118,11 +115,7 @@ def _pairs(windows: Windows, differs: Callable[[Floats, Floats], Mask]) -> Cells
 
 
 def _sums(windows: Windows) -> Sums:
-    return _summed(windows, lambda index, _: windows.values[index])
-
-
-def _summed(windows: Windows, terms: Terms) -> Sums:
-    return window_sums(windows.low, windows.high, terms, windows.budget)
+    return window_sums(windows.low, windows.high, lambda index, _: windows.values[index], windows.budget)
 
 
 def _reduced(ufunc: np.ufunc, windows: Windows) -> Cells:

@@ -49,6 +49,40 @@ def test_functions_agree_with_the_standard_library(
     assert got == pytest.approx(float(expected(values)), rel=1e-9, abs=1e-7 * scale if "std" in function else 1e-6)
 
 
+def _compensated(term: float, total: float, lost: float) -> tuple[float, float]:
+    reached = total + term
+    if math.isinf(reached):
+        return reached, 0.0
+    larger, smaller = (total, term) if abs(total) >= abs(term) else (term, total)
+    return reached, lost + ((larger - reached) + smaller)
+
+
+def _running_variance(values: Sequence[float]) -> float:
+    """Sample by sample, both sums compensated, as Prometheus has it."""
+    mean, mean_lost, squares, squares_lost = 0.0, 0.0, 0.0, 0.0
+    for number, value in enumerate(values, 1):
+        delta = value - (mean + mean_lost)
+        mean, mean_lost = _compensated(delta / number, mean, mean_lost)
+        squares, squares_lost = _compensated(delta * (value - (mean + mean_lost)), squares, squares_lost)
+    return (squares + squares_lost) / len(values)
+
+
+@given(st.lists(st.floats(width=64) | st.floats(-1e3, 1e3), min_size=1, max_size=256))
+def test_variances_are_prometheus_s_to_the_last_digit(values: list[float]) -> None:
+    """Also of what overflows or is no number."""
+    found = ask_one(_source(values), "stdvar_over_time(x[1h])", len(values) * 1000)
+    assert found == pytest.approx(_running_variance(values), rel=0, abs=0, nan_ok=True)
+
+
+@given(st.integers(257, 3000), st.floats(-1e9, 1e9))
+def test_variances_of_long_windows(length: int, level: float) -> None:
+    """Windows longer than a block lose nothing at a high level; of constants the variance is exactly 0."""
+    values = [level + n % 7 for n in range(length)]
+    found = ask_one(_source(values), "stdvar_over_time(x[1h])", length * 1000)
+    assert found == pytest.approx(statistics.pvariance(values), rel=1e-6)
+    assert ask_one(_source([level] * length), "stdvar_over_time(x[1h])", length * 1000) == 0.0
+
+
 @given(st.integers(257, 3000))
 def test_long_windows_are_summed_as_exactly_as_short_ones(length: int) -> None:
     """Windows longer than a block keep what cancels."""
