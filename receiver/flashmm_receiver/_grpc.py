@@ -28,7 +28,9 @@ _METHODS: Final = {
 }
 _STREAMS_PER_CONNECTION_MAX: Final = 16
 _PATIENCE_S: Final = 0.1
-"""How long a call that has its place may leave others waiting for its message."""
+"""How long a call that has its place may leave others waiting for its message, where as many wait as have places."""
+_PATIENCE_LEAST_S: Final = 0.01
+"""The same, where very many wait."""
 _KEEPALIVE_MS: Final = 60_000
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _IDLE_MS: Final = 600_000
@@ -51,6 +53,9 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         self._telemetry = telemetry
         self._guard = Guard(settings.token)
         self._places = asyncio.Semaphore(settings.grpc_calls_max)
+        self._waiting = 0
+        """Calls that wait for a place."""
+        self._hurrying: asyncio.TimerHandle | None = None
         self._silent: OrderedDict[asyncio.Timeout, float] = OrderedDict()
         """Calls that have a place and no message yet, the oldest first; since when."""
         self._handlers = {path: self._handler(signal) for path, signal in _METHODS.items()}
@@ -102,27 +107,31 @@ class OtlpGrpc(grpc.GenericRpcHandler):
 
     @contextmanager
     def _impatient(self) -> Generator[None]:
-        """While it lasts, a call that does not use its place loses it every now and then."""
-        loop = asyncio.get_running_loop()
-
-        def hurry() -> None:
-            nonlocal timer
-            self._hurry()
-            timer = loop.call_later(_PATIENCE_S, hurry)
-
-        timer = loop.call_later(_PATIENCE_S, hurry)
+        """While it lasts, calls that do not use their places lose them."""
+        self._waiting += 1
+        self._hurry_soon()
         try:
             yield
         finally:
-            timer.cancel()
+            self._waiting -= 1
+
+    def _patience(self) -> float:
+        crowd = self._waiting / self._settings.grpc_calls_max
+        return max(_PATIENCE_LEAST_S, _PATIENCE_S / max(1.0, crowd))
+
+    def _hurry_soon(self) -> None:
+        if self._hurrying is None and self._waiting:
+            self._hurrying = asyncio.get_running_loop().call_later(self._patience(), self._hurry)
 
     def _hurry(self) -> None:
-        """End the call that has waited longest for its message, unless it has just begun: others want its place."""
-        now_s = asyncio.get_running_loop().time()
-        waiting, since_s = next(iter(self._silent.items()), (None, now_s))
-        if waiting is not None and since_s + _PATIENCE_S <= now_s:
-            self._silent.popitem(last=False)
+        """End the calls that have waited longest for their messages, but for those that just began."""
+        self._hurrying = None
+        now_s, patience_s = asyncio.get_running_loop().time(), self._patience()
+        late = [each for each, since_s in self._silent.items() if since_s + patience_s <= now_s]
+        for waiting in late[: self._waiting]:
+            del self._silent[waiting]
             waiting.reschedule(now_s)
+        self._hurry_soon()
 
     async def _body(self, bodies: AsyncIterator[bytes]) -> bytes:
         try:

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Final, cast
 
 from flashmm_receiver._access import ssl_context
-from flashmm_receiver._http2 import PREFACE, FrameWatch, HeadersTooLong, protocol_error
+from flashmm_receiver._http2 import PREFACE, FrameFlood, FrameRate, FrameWatch, HeadersTooLong, protocol_error
 from flashmm_receiver._listening import listen, port_of
 from flashmm_receiver._telemetry import ReceiverTelemetry
 from flashmm_receiver._tls import Handshake, Tls
 from flashmm_receiver.places import Places
 from flashmm_receiver.settings import Address, ReceiverSettings
 
-HEADERS_BYTES_MAX: Final = 65_536
+HEADERS_BYTES_MAX: Final = 16_384
 _READ_BYTES: Final = 65_536
 """At one time: frames are as small as nine bytes, and each is looked at."""
+_FRAMES_PER_S: Final = 2_000.0
+"""Of one connection, but for frames full of data: a call takes three to five, a bot makes some calls a second."""
+_FRAMES_BURST: Final = 500.0
 
 
 class _Core(asyncio.Protocol):
@@ -40,13 +43,11 @@ class _Core(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """grpc-core reads too slowly."""
-        if self._caller.transport is not None:
-            self._caller.transport.pause_reading()
+        self._caller.wait_for_core()
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        if self._caller.transport is not None:
-            self._caller.transport.resume_reading()
+        self._caller.go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The sender has still what was written to it."""
@@ -62,7 +63,9 @@ class _Caller(asyncio.BufferedProtocol):
         self._door = door
         self._opening = b""
         self._core: _Core | None = None
+        self._core_full = False
         self._frames = FrameWatch(HEADERS_BYTES_MAX)
+        self._rate = FrameRate(_FRAMES_PER_S, _FRAMES_BURST, asyncio.get_running_loop().time())
         self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
@@ -124,18 +127,48 @@ class _Caller(asyncio.BufferedProtocol):
             opening, self._opening = self._opening, b""
             self._write(opening[: len(PREFACE)], core)
             self._pass_on(opening[len(PREFACE) :], core)
-            self.transport.resume_reading()
+            self._read_or_wait()
 
     def _pass_on(self, data: bytes, core: _Core) -> None:
-        calls = self._frames.calls
+        """Have it read by grpc-core, unless it is too much."""
+        calls, cost = self._frames.calls, self._frames.cost
         try:
-            self._frames.feed(data)
-        except HeadersTooLong:
-            self._door.end(self, "head_size")
+            self._frames.feed(data, cost + self._rate.room(asyncio.get_running_loop().time()))
+        except (HeadersTooLong, FrameFlood) as error:
+            self._door.end(self, "head_size" if isinstance(error, HeadersTooLong) else "frame_flood")
             return
         if self._frames.calls > calls:
             self._door.places.awaits(self)
         self._write(data, core)
+        if wait_s := self._rate.take(self._frames.cost - cost):
+            self._slow_down(wait_s)
+
+    def _slow_down(self, wait_s: float) -> None:
+        self._door.count_slowed()
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._in_time)
+        self._read_or_wait()
+
+    def _in_time(self) -> None:
+        self._timer = None
+        self._read_or_wait()
+
+    def wait_for_core(self) -> None:
+        """grpc-core has enough to read."""
+        self._core_full = True
+        self._read_or_wait()
+
+    def go_on(self) -> None:
+        """It reads again."""
+        self._core_full = False
+        self._read_or_wait()
+
+    def _read_or_wait(self) -> None:
+        if self.transport is None:
+            return
+        if self._core_full or self._timer is not None:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     def _write(self, data: bytes, core: _Core) -> None:
         if core.transport is not None:
@@ -178,6 +211,7 @@ class GrpcDoor:
     def __init__(self, settings: ReceiverSettings, telemetry: ReceiverTelemetry) -> None:
         self._settings = settings
         self._errors = telemetry.connection_errors
+        self._slowed = telemetry.slowed
         self._open_ones = telemetry.connections.labels("grpc")
         self._folder = tempfile.TemporaryDirectory(prefix="flashmm-")
         self._server: asyncio.Server | None = None
@@ -218,6 +252,10 @@ class GrpcDoor:
     def count(self, reason: str) -> None:
         """Count a connection that ends without an answer."""
         self._errors.labels("grpc", reason).inc()
+
+    def count_slowed(self) -> None:
+        """Count a connection whose frames are read at their rate."""
+        self._slowed.inc()
 
     def left(self, caller: _Caller) -> None:
         """A connection has ended."""

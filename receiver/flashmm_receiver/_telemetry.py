@@ -48,6 +48,11 @@ class ReceiverTelemetry:
             ["transport", "reason"],
             registry=registry,
         )
+        self.slowed = Counter(
+            "flashmm_receiver_slowed",
+            "Times that a gRPC connection's many small frames had to wait.",
+            registry=registry,
+        )
         self.request_bytes = Counter(
             "flashmm_receiver_request_bytes", "Decompressed request bytes decoded.", ["signal"], registry=registry
         )

@@ -12,7 +12,7 @@ def main() -> None:
     support, and without it each of them costs a line on stderr.
     """
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a failed handshake is told once, by us
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # strangers would fill the log; what matters is told by us
     from flashmm_orchestration.cli._main import main as run
 
     run()

@@ -371,6 +371,51 @@ async def test_headers_without_end(
     assert await call(channel, GOOD) == grpc.StatusCode.OK
 
 
+def h2(kind: int, payload: bytes = b"", flags: int = 0, stream: int = 0) -> bytes:
+    """One frame of HTTP/2."""
+    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
+
+
+def began(stream: int) -> bytes:
+    """The header block of a call whose headers are missing."""
+    return h2(1, b"\x83\x86", 4, stream)
+
+
+FLOODS = {
+    "PING": h2(6, bytes(8)) * 4_000,
+    "SETTINGS": h2(4) * 4_000,
+    "WINDOW_UPDATE": h2(8, b"\0\0\0\1") * 4_000,
+    "PRIORITY": h2(2, bytes(5), 0, 3) * 4_000,
+    "unknown": h2(0xEE) * 4_000,
+    "rapid reset": b"".join(began(n) + h2(3, bytes(4), 0, n) for n in range(1, 2_001, 2)),
+    "empty DATA": began(1) + h2(0, b"", 0, 1) * 4_000,
+    "headers": b"".join(h2(1, b"\x83" * 8_000, 4, n) for n in range(1, 21, 2)),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_frames_that_bring_nothing(
+    flood: str, receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
+) -> None:
+    """Too many of them end their connection, which is counted; the others go on."""
+    with contextlib.suppress(ConnectionError):
+        await exchange(receiver.grpc_port, PREFACE + FLOODS[flood])
+    await until(lambda: total(registry, ERRORS, transport="grpc", reason="frame_flood") == 1)
+    assert await call(channel, GOOD) == grpc.StatusCode.OK
+
+
+async def test_many_frames_are_read_at_a_rate(receiver: Receiver, registry: CollectorRegistry) -> None:
+    """A sender in a hurry waits; it is not turned away."""
+    async with connected(receiver.grpc_port, PREFACE + h2(4) * 800) as (reader, _):
+        acknowledged = 0
+        while acknowledged <= 800:
+            head = await reader.readexactly(9)
+            await reader.readexactly(int.from_bytes(head[:3]))
+            acknowledged += head[3:5] == b"\4\1"
+    assert total(registry, "flashmm_receiver_slowed_total") == 1
+    assert total(registry, ERRORS, transport="grpc", reason="frame_flood") == 0
+
+
 async def test_http_on_the_grpc_port(
     receiver: Receiver, channel: grpc.aio.Channel, registry: CollectorRegistry
 ) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashmm_receiver._http2 import FrameWatch, HeadersTooLong
+from flashmm_receiver._http2 import FrameFlood, FrameRate, FrameWatch, HeadersTooLong
 
-DATA, HEADERS, CONTINUATION = 0, 1, 9
+DATA, HEADERS, RESET, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
 END_HEADERS = 4
 
 
@@ -40,3 +40,39 @@ def test_a_header_block_ends(size: int) -> None:
     assert watch.calls == 10
     with pytest.raises(HeadersTooLong):
         watch.feed(frame(HEADERS, size) + frame(CONTINUATION, size) * 200)
+
+
+@pytest.mark.parametrize(
+    ("frames", "cost"),
+    [
+        ([frame(PING, 8), frame(SETTINGS, 0), frame(DATA, 0), frame(DATA, 1023), frame(0xEE, 5)], 5),
+        ([frame(DATA, 1024), frame(DATA, 16_384)], 0),
+        ([frame(HEADERS, 31, END_HEADERS), frame(RESET, 4)], 1 + 8),
+        ([frame(HEADERS, 320), frame(CONTINUATION, 320, END_HEADERS)], 2 + 20),
+    ],
+)
+def test_what_frames_cost(frames: list[bytes], cost: int) -> None:
+    """Data pays for itself; what is taken back, and headers, which may be packed, cost more than others."""
+    watch = FrameWatch(10_000)
+    watch.feed(b"".join(frames))
+    assert watch.cost == cost
+
+
+def test_frames_are_read_at_a_rate() -> None:
+    """The first ones at once, the others as time goes on."""
+    rate = FrameRate(per_s=100, burst=50, now_s=10.0)
+    assert rate.room(10.0) == 100
+    assert rate.take(50) == 0
+    assert rate.take(20) == pytest.approx(0.2)
+    assert rate.room(10.1) == pytest.approx(40)
+    assert rate.take(0) == pytest.approx(0.1)
+    assert rate.room(99.0) == 100
+
+
+def test_a_flood_is_told_before_it_is_read_whole() -> None:
+    """As many as there is room for pass, one more does not."""
+    FrameWatch(200).feed(frame(PING, 8) * 50, 50)
+    watch = FrameWatch(200)
+    with pytest.raises(FrameFlood):
+        watch.feed(frame(PING, 8) * 4_000, 50)
+    assert watch.cost == 51
