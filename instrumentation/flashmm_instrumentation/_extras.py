@@ -11,7 +11,7 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
 
-from flashmm_instrumentation._logging import OtlpHandler
+from flashmm_instrumentation._logging import LastResort, OtlpHandler
 from flashmm_instrumentation._pipeline import Pipeline
 
 SYSTEM_METRICS: Final[dict[str, list[str] | None]] = {
@@ -48,7 +48,7 @@ class Extras:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted: Final = wanted
-        self._handler: OtlpHandler | None = None
+        self._handlers: tuple[logging.Handler, ...] = ()
         self._asyncio = _asyncio_instrumentor() if wanted.asyncio else None
         self._system = SystemMetricsInstrumentor(config=_system_metrics())
         self._owns_asyncio = self._owns_system = False
@@ -58,8 +58,9 @@ class Extras:
         if self._wanted.global_providers:
             _make_global(pipeline)
         if self._wanted.logging_level is not None:
-            self._handler = OtlpHandler(pipeline.logger_provider, self._wanted.logging_level)
-            logging.getLogger().addHandler(self._handler)
+            self._handlers = (OtlpHandler(pipeline.logger_provider, self._wanted.logging_level), LastResort())
+        for handler in self._handlers:
+            logging.getLogger().addHandler(handler)
         self.attach_meters(pipeline)
 
     def attach_meters(self, pipeline: Pipeline) -> None:
@@ -75,8 +76,8 @@ class Extras:
 
     def detach(self) -> None:
         """Take off what was attached; global providers cannot be."""
-        if self._handler is not None:
-            logging.getLogger().removeHandler(self._handler)
+        for handler in self._handlers:
+            logging.getLogger().removeHandler(handler)
         self._detach_meters()
 
     def _detach_meters(self) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections.abc import Iterator
 from typing import Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -36,6 +37,28 @@ class OtlpHandler(logging.Handler):
             self._provider.get_logger(record.name).emit(_translated(record))
         except Exception:  # noqa: BLE001 logging's own boundary, see logging.Handler
             self.handleError(record)
+
+
+class LastResort(logging.Handler):
+    """Prints warnings that nobody but us handles, as logging itself does where there is no handler at all."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record, once where `setup` was called twice."""
+        handlers = list(_handlers(logging.getLogger(record.name)))
+        first = next((each for each in handlers if isinstance(each, LastResort)), None)
+        alone = all(isinstance(each, OtlpHandler | LastResort) for each in handlers)
+        if self is first and alone and logging.lastResort is not None:
+            logging.lastResort.handle(record)
+
+
+def _handlers(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    """Everybody who gets a logger's records."""
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
 
 
 def _translated(record: logging.LogRecord) -> LogRecord:

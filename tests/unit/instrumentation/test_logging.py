@@ -1,7 +1,10 @@
 """The bridge from Python's logging."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from flashmm_instrumentation.testing import capture
@@ -40,9 +43,40 @@ def test_a_record_that_cannot_be_formatted_is_loggings_own_matter(capsys) -> Non
     assert "Logging error" in capsys.readouterr().err
 
 
+@contextmanager
+def unconfigured() -> Iterator[logging.Logger]:
+    """The root logger of a bot that never configured logging: without pytest's handlers too."""
+    root = logging.getLogger()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "handlers", [])
+        yield root
+
+
+def test_a_bot_that_never_configured_logging_still_prints_its_warnings(capsys) -> None:
+    """They reach standard error as they do without us, once, whatever level goes out."""
+    with unconfigured(), capture(logging_level=logging.ERROR) as captured, capture(logging_level=logging.DEBUG):
+        logging.getLogger("bridged").warning("the exchange is slow")
+        logging.getLogger("bridged").info("all is well")
+        assert captured.logs() == []
+    assert capsys.readouterr().err == "the exchange is slow\n"
+
+
+def test_a_bot_with_a_handler_of_its_own_prints_nothing_twice(capsys) -> None:
+    """Whoever handles a record is left to it: at the root, or where a logger does not propagate."""
+    own, log = logging.NullHandler(), logging.getLogger("bridged")
+    with unconfigured() as root, capture(logging_level=logging.DEBUG):
+        root.addHandler(own)
+        log.warning("handled at the root")
+        root.removeHandler(own)
+        log.addHandler(own)
+        log.warning("handled below")
+        log.removeHandler(own)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_bridge_goes_with_the_bot() -> None:
     """After close the root logger is as it was."""
     before = list(logging.getLogger().handlers)
     with capture(logging_level=logging.INFO):
-        assert len(logging.getLogger().handlers) == len(before) + 1
+        assert len(logging.getLogger().handlers) == len(before) + 2
     assert logging.getLogger().handlers == before
