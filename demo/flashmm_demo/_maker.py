@@ -135,7 +135,7 @@ class Maker:
         self._market.trade(trade.price, trade.quantity, aggressor, trade.exchange_ns, trade.received_ns)
 
     def _lose_sight(self, reset: Reset, now_ns: int) -> None:
-        _log.warning("%s: market data lost: %s", reset.symbol, reset.reason)
+        _log.info("%s: market data lost: %s", reset.symbol, reset.reason)
         self._forecaster.blind()
         for slot in self._slots:
             slot.cancel("market_data_lost", now_ns)

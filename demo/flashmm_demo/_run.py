@@ -27,7 +27,7 @@ async def main(settings: DemoSettings) -> None:
     """Run the demo until its feed ends, its time is up, or SIGINT or SIGTERM comes.
 
     Orders are cancelled, books written and telemetry closed before it returns.
-    Raises DemoError for settings that make no sense, OSError for a recording that can't be read.
+    Raises DemoError for settings that make no sense.
     """
     logging.getLogger("flashmm_demo").setLevel(logging.INFO)
     with setup(

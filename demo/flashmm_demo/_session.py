@@ -61,7 +61,7 @@ class Venue:
 
 
 def open_venue(settings: DemoSettings, clock: Callable[[], int]) -> Venue:
-    """The feed that the settings name and its exchange. Raises UnknownFeed, UnknownSymbol, OSError."""
+    """The feed that the settings name and its exchange. Raises UnknownFeed, UnknownSymbol, NoRecording."""
     instruments = tuple(instrument(symbol) for symbol in settings.symbols)
     timeline = Timeline(settings.speed, shift=settings.shift, clock=clock)
     accounts = Accounts(_MAKER_REBATE)

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
+from flashmm_orchestration.supervisor import CannotStart
+
 _GRACE_S: Final = 5.0
+_REFUSED: Final = 2
+"""The demo's exit code where its options are wrong."""
 
 
 @dataclass
@@ -64,12 +68,16 @@ class DemoService:
     name: str = "demo"
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Run the process until cancelled, then let it end its streams. Returns when it exits by itself."""
+        """Run the process until cancelled, then let it end its streams. Returns when it exits by itself.
+
+        Raises CannotStart where its options are why.
+        """
         process = await self.command.process()
         try:
             await _tell(process, await self.endpoint())
             started()
-            await process.wait()
+            if await process.wait() == _REFUSED:
+                raise CannotStart("demo", "it refuses its options, as it says above")
         finally:
             await asyncio.shield(_end(process))
 
@@ -77,6 +85,8 @@ class DemoService:
 async def _tell(process: asyncio.subprocess.Process, endpoint: str) -> None:
     """One that has ended already is told nothing: that it has ended is seen where it is waited for."""
     assert process.stdin
+    if process.stdin.is_closing():
+        return
     with suppress(ConnectionError):
         process.stdin.write(f"{endpoint}\n".encode())
         await process.stdin.drain()

@@ -5,7 +5,7 @@ from typing import Protocol, Self
 
 from flashmm_demo._messages import Message
 from flashmm_demo.feeds._binance import BackOff, BinanceFeed
-from flashmm_demo.feeds._recording import FeedEnded, Line, RecordedFeed, Recorder, read_lines
+from flashmm_demo.feeds._recording import FeedEnded, Line, NoRecording, RecordedFeed, Recorder, read_lines
 from flashmm_demo.feeds._simulated import SimulatedFeed
 
 
@@ -29,6 +29,7 @@ __all__ = [
     "Feed",
     "FeedEnded",
     "Line",
+    "NoRecording",
     "RecordedFeed",
     "Recorder",
     "SimulatedFeed",

@@ -27,6 +27,19 @@ class FeedEnded(DemoError):
         return "the feed has ended"
 
 
+class NoRecording(DemoError):
+    """A file that cannot be played."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        """Names the option that named it."""
+        return f"--feed file:{self.path}: {self.why}"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One recorded message: its arrival and the exchange's JSON."""
@@ -61,7 +74,10 @@ def _open_text(path: Path) -> TextIO:
 
 
 class RecordedFeed:
-    """Replays a recording. Messages of other symbols are left out, malformed ones are counted and left out."""
+    """Replays a recording. Messages of other symbols are left out, malformed ones are counted and left out.
+
+    Raises NoRecording for a file that cannot be read or does not begin with a message.
+    """
 
     def __init__(self, path: Path, symbols: tuple[str, ...], timeline: Timeline, *, loop: bool = False) -> None:
         self._path = path
@@ -69,7 +85,7 @@ class RecordedFeed:
         self._timeline = timeline
         self._loop = loop
         self._lines = read_lines(path)
-        self._head = next(self._lines, None)
+        self._head: Line | None = self._first_line()
         self._offset_ns = 0
         self._last_feed_ns = 0
         self._resets: list[Reset] = []
@@ -97,6 +113,17 @@ class RecordedFeed:
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Nothing to release: the file closes with its iterator."""
+
+    def _first_line(self) -> Line:
+        try:
+            first = next(self._lines, None)
+        except OSError as error:
+            raise NoRecording(self._path, error.strerror or str(error)) from None
+        except MalformedMessage as error:
+            raise NoRecording(self._path, str(error)) from None
+        if first is None:
+            raise NoRecording(self._path, "it holds no message")
+        return first
 
     def _head_ns(self) -> int:
         if self._head is None:

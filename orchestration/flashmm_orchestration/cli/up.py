@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flashmm_orchestration.supervisor import Service
 
 _SERVICES: Final = ("receiver", "http")
+_FEED, _SPEED = "simulated", "1"
 _RELAY_SERVICES: Final = ("followers", "http")
 
 Announce = Callable[[Mapping[str, str]], None]
@@ -33,8 +34,8 @@ Announce = Callable[[Mapping[str, str]], None]
 
 def up(
     demo: Annotated[bool, typer.Option("--demo", help="Run the demo market maker beside it.")] = False,
-    feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = "simulated",
-    speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = "1",
+    feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = _FEED,
+    speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = _SPEED,
     services: Annotated[str, typer.Option(help="Which services to run; default: all.")] = "",
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the ledger.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of page and API; 0 takes a free one.")] = None,
@@ -52,6 +53,8 @@ def up(
 
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
     wanted = _wanted(services, settings)
+    if not demo and (feed, speed) != (_FEED, _SPEED):
+        raise typer.BadParameter("they are the demo's: add --demo", param_hint="--feed, --speed")
     if demo and settings.ledgers.urls:
         raise typer.BadParameter("there is no receiver here to send to (ledgers.urls)", param_hint="--demo")
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
@@ -147,5 +150,5 @@ def _welcome(addresses: Mapping[str, str]) -> None:
     say(f"\n  live page   {addresses['http']}/")
     if "otlp_grpc" in addresses:
         say(f"  OTLP        {addresses['otlp_grpc']} (gRPC), {addresses['otlp_http']} (HTTP): point your bot here")
-    say(f"  PromQL      {addresses['http']}/api/v1    metrics of this program {addresses['http']}/metrics")
+    say(f"  API         {addresses['http']}/docs    PromQL in a shell: flashmm query up")
     say("  Ctrl-C ends it; what was received is kept.\n")

@@ -85,14 +85,20 @@ def test_recording_alone_needs_no_telemetry(tmp_path: Path) -> None:
 
 
 def test_errors_end_the_program_with_one_line(tmp_path: Path) -> None:
-    """No traceback for a missing recording or file name."""
+    """No traceback, and exit code 2, for a missing, empty or garbled recording, a missing file name, a wrong feed."""
+    garbage = tmp_path / "garbage.gz"
+    garbage.write_bytes(b"no gzip")
     for arguments in (
         ["--record-only"],
         ["--record-only", "--record", str(tmp_path / "r"), "--feed", "file:/nowhere"],
+        ["--feed", "nope"],
+        ["--feed", f"file:{tmp_path}"],
+        ["--feed", "file:/dev/null"],
+        ["--feed", f"file:{garbage}"],
     ):
         command = [sys.executable, "-m", "flashmm_demo", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert done.stderr.startswith("flashmm demo: ")
         assert done.stderr.count("\n") == 1
 

@@ -9,7 +9,7 @@ from flashmm_demo._messages import Message, Reset
 from flashmm_demo._schedule import FAR_NS
 from flashmm_demo._timeline import Timeline
 from flashmm_demo._wire import MalformedMessage
-from flashmm_demo.feeds import FeedEnded, RecordedFeed, Recorder, read_lines
+from flashmm_demo.feeds import FeedEnded, NoRecording, RecordedFeed, Recorder, read_lines
 
 from .builders import depth, snapshot, ticker, trade
 
@@ -113,8 +113,8 @@ def test_a_line_without_a_time_is_refused(tmp_path: Path) -> None:
         list(read_lines(tmp_path / "feed"))
 
 
-async def test_an_empty_recording_ends_at_once(tmp_path: Path) -> None:
+def test_an_empty_recording_is_none(tmp_path: Path) -> None:
     """And says so."""
     (tmp_path / "feed").write_text("")
-    with pytest.raises(FeedEnded, match="ended"):
-        await replay(tmp_path / "feed").next(FAR_NS)
+    with pytest.raises(NoRecording, match="holds no message"):
+        replay(tmp_path / "feed")
