@@ -61,6 +61,10 @@ class Client:
             raise no_answer(self.url, _WANTED, error) from None
 
     def _refused(self, path: str, answer: httpx.Response) -> NoAnswer:
+        if _is_otlp(answer):
+            return NoAnswer(
+                self.url, "that is OTLP's HTTP port", f"{_WANTED.option} takes the page's (http.port), mostly 8080."
+            )
         return NoAnswer(self.url + path, f"{answer.status_code}: {told(answer)}", self._fix(answer.status_code))
 
     def _fix(self, status: int) -> str:
@@ -70,7 +74,7 @@ class Client:
         if status == 421:
             return "Use a name that the server answers to, or add this one to its http.allowed_hosts."
         if status == 404:
-            return "Is it a flashmm server's page (http.port)? OTLP's ports are others. See --url."
+            return "Is it a flashmm server's page (http.port)? See --url."
         return "The server's log may say more."
 
     def _object(self, path: str, answer: httpx.Response) -> dict[str, Any]:
@@ -84,6 +88,14 @@ class Client:
 
     def _stranger(self, path: str) -> NoAnswer:
         return NoAnswer(self.url + path, "the answer is not a flashmm server's", "Give the server's address: --url.")
+
+
+def _is_otlp(answer: httpx.Response) -> bool:
+    """Whether an OTLP receiver refused: with a google.rpc.Status, where we have an `error`."""
+    try:
+        return isinstance(answer.json()["code"], int)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def told(answer: httpx.Response) -> str:

@@ -2,18 +2,38 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from flashmm_orchestration.cli import boards, demo, doctor, query, status, up
+from flashmm_orchestration.cli._options import say
 
 app = typer.Typer(
     name="flashmm",
-    help="Observability for market makers: P&L, spreads and order latency, live and exact.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(version("flashmm-observability"))
+        raise typer.Exit
+
+
+@app.callback()
+def flashmm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Observability for market makers: P&L, spreads and order latency, live and exact."""
+
+
 app.command("up")(up.up)
 app.command("demo", context_settings=demo.CONTEXT)(demo.demo)
 app.command("status")(status.status)

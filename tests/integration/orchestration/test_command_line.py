@@ -1,5 +1,6 @@
 """The command line as a new user tries it: every mistake ends in a message and an exit code, never in a traceback."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from tests.product import BIN, Product, running_product
 
 from flashmm_orchestration.cli._main import main
 
+DEMO = ("--demo", "--feed")
 TOKEN = "the-token-of-the-page"
 
 
@@ -89,6 +91,7 @@ def test_a_token_comes_from_a_file_or_the_environment(product: Product, flashmm:
         (["query"], 2, "Missing argument"),
         (["query", "up", "--last", "soon"], 2, "no duration"),
         (["up", "--services", "everything"], 2, "none of receiver, http"),
+        (["up", "--feed", "binance"], 2, "add --demo"),
         (["up", "--port", "99999"], 2, "http.port = 99999 (from --port)"),
         (["doctor", "--protocol", "udp"], 2, "none of grpc, http/protobuf"),
         (["boards", "push", "--grafana", "http://127.0.0.1:1", "--token-file", "none"], 2, "cannot be read"),
@@ -111,6 +114,32 @@ def test_every_command_explains_itself_on_a_narrow_terminal(flashmm: Flashmm, wo
     assert answer.code == 0
     assert "--help" in answer.stdout
     assert "\x1b[3" not in answer.stdout
+
+
+def test_the_version_is_told(flashmm: Flashmm) -> None:
+    """The distribution's."""
+    answer = flashmm("--version")
+    assert (answer.code, answer.stdout) == (0, f"{importlib.metadata.version('flashmm-observability')}\n")
+
+
+def test_wrong_options_of_the_demo_end_it_all(tmp_path: Path) -> None:
+    """Nothing is tried again: what the demo cannot do it says once."""
+    told = tmp_path / "stderr"
+    with told.open("w") as stderr, running_product(tmp_path / "data", *DEMO, "file:none", stderr=stderr) as product:
+        assert product.process.wait(60) == 2
+    assert told.read_text().splitlines() == [
+        "flashmm demo: --feed file:none: No such file or directory",
+        "flashmm: demo: it refuses its options, as it says above",
+    ]
+
+
+@pytest.mark.parametrize("token", ["", "of-the-receiver"])
+def test_the_port_of_otlp_over_http_is_recognised(flashmm: Flashmm, tmp_path: Path, token: str) -> None:
+    """Whether it would ask for a token or not."""
+    with running_product(tmp_path / "data", FLASHMM_RECEIVER__TOKEN=token) as product:
+        answer = flashmm("status", "--url", f"http://{product.otlp_http}", "--token", "of-the-page")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "that is OTLP's HTTP port. --url takes the page's" in answer.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error(product: Product, tmp_path: Path) -> None:
