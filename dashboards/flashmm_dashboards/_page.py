@@ -117,9 +117,10 @@ class LivePage:
             return await _serve(self._files[path], scope, send)
         if path.startswith("/boards/") and not path.endswith(".json") and "/boards" in self._files:
             return await _serve(self._files["/boards"], scope, send, status=404)
-        return await _respond(send, 404, _SAFE, b"There is no such page. The live page is at /, boards at /boards.\n")
+        return await _respond(send, 404, _SAFE, _NO_SUCH_PAGE)
 
 
+_NO_SUCH_PAGE: Final = b"There is no such page. The live page is at /, boards at /boards, the API is told at /docs.\n"
 _SAFE: Final = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),

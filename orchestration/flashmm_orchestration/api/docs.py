@@ -1,5 +1,6 @@
 """`/docs`: the OpenAPI document as a plain page, without scripts."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any, Final
@@ -33,14 +34,19 @@ def docs_router(document: Callable[[], Mapping[str, Any]]) -> APIRouter:
 def _operations(document: Mapping[str, Any]) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield f"<h2>{method.upper()} {escape(path)}</h2><p>{escape(operation.get('description', ''))}</p>"
+            yield f"<h2>{method.upper()} {escape(path)}</h2><p>{_prose(operation.get('description', ''))}</p>"
             if parameters := operation.get("parameters"):
                 yield f"<table>{''.join(map(_parameter, parameters))}</table>"
+
+
+def _prose(text: str) -> str:
+    """A docstring as HTML: what is between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _parameter(parameter: Mapping[str, Any]) -> str:
     schema = parameter["schema"]
     default = f" Default: <code>{escape(str(schema['default']))}</code>." if schema.get("default") else ""
     needed = " Required." if parameter.get("required") else ""
-    text = escape(parameter.get("description", ""))
+    text = _prose(parameter.get("description", ""))
     return f"<tr><th><code>{escape(parameter['name'])}</code></th><td>{text}{needed}{default}</td></tr>"

@@ -155,6 +155,7 @@ async def test_the_api_documents_itself() -> None:
     assert paths
     assert all(path in page.text for path in paths)
     assert "script" not in page.text
+    assert "`" not in page.text
 
 
 def test_values_that_json_lacks_become_strings_or_null() -> None:
