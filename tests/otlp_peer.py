@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,14 +17,70 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
 
+_SIGNALS = {"logs": logs_pb, "metrics": metrics_pb, "traces": trace_pb}
+
+
+def _request_class(signal: str) -> type:
+    name = "Trace" if signal == "traces" else signal.capitalize()
+    return getattr(_SIGNALS[signal], f"Export{name}ServiceRequest")
+
+
+def _response_class(signal: str) -> type:
+    name = "Trace" if signal == "traces" else signal.capitalize()
+    return getattr(_SIGNALS[signal], f"Export{name}ServiceResponse")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a peer says no, over gRPC and over HTTP."""
+
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    http: int = 503
+    details: str = "refused by the test"
+    trailing: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_TOO_LARGE = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, "grpc: received message larger than max")
+
 
 @dataclass
 class Received:
-    """Requests as they came, and a condition to wait on."""
+    """Requests as they came, how the next are answered, and a condition to wait on."""
 
     requests: list[object] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests refused, by signal."""
+    answers: dict[str, object] = field(default_factory=dict)
+    """Responses other than the empty one, by signal."""
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    refusals_left: Counter[str] = field(default_factory=Counter)
+    bytes_max: int | None = None
+
+    def offered(self, signal: str, request, headers: dict[str, str]) -> Refusal | None:
+        """Take the request, or say how it is refused."""
+        with self.changed:
+            refusal = self._refusal(signal, request)
+            if refusal is None:
+                self.add(request, headers)
+            else:
+                self.refused[signal] += 1
+                self.changed.notify_all()
+            return refusal
+
+    def _refusal(self, signal: str, request) -> Refusal | None:
+        if self.refusals_left[signal] > 0:
+            self.refusals_left[signal] -= 1
+            return self.refusals[signal]
+        if signal == "logs" and self.bytes_max is not None and request.ByteSize() > self.bytes_max:
+            return _TOO_LARGE
+        return None
+
+    def answer(self, signal: str):
+        """The response to a request that was taken."""
+        return self.answers.get(signal) or _response_class(signal)()
 
     def add(self, request: object, headers: dict[str, str]) -> None:
         with self.changed:
@@ -102,18 +159,38 @@ class _Services(logs_grpc.LogsServiceServicer, metrics_grpc.MetricsServiceServic
         self._received = received
 
     def Export(self, request, context):
-        self._received.add(request, dict(context.invocation_metadata()))
-        answer = type(request).__name__.replace("Request", "Response")
-        return next(
-            getattr(module, answer) for module in (logs_pb, metrics_pb, trace_pb) if hasattr(module, answer)
-        )()
+        signal = next(signal for signal in _SIGNALS if isinstance(request, _request_class(signal)))
+        refusal = self._received.offered(signal, request, dict(context.invocation_metadata()))
+        if refusal is not None:
+            context.set_trailing_metadata(refusal.trailing)
+            context.abort(refusal.code, refusal.details)
+        return self._received.answer(signal)
 
 
 @dataclass
-class GrpcPeer:
-    """A gRPC server that can be stopped and started again on its port."""
+class Peer:
+    """What is sent to it, and how it refuses."""
 
     received: Received = field(default_factory=Received)
+
+    def refuse(self, refusal: Refusal | None, *, signal: str | None = None, times: int = 1_000_000) -> None:
+        """Refuse so many requests of a signal (of logs and of traces, if none is named); None: take them again."""
+        with self.received.changed:
+            for each in ("logs", "traces") if signal is None else (signal,):
+                self.received.refusals_left[each] = 0 if refusal is None else times
+                if refusal is not None:
+                    self.received.refusals[each] = refusal
+
+    def limit(self, bytes_max: int) -> None:
+        """Take everything; logs in requests of so many bytes at most."""
+        self.refuse(None)
+        self.received.bytes_max = bytes_max
+
+
+@dataclass
+class GrpcPeer(Peer):
+    """A gRPC server that can be stopped and started again on its port."""
+
     port: int = 0
     server: grpc.Server | None = None
     credentials: grpc.ServerCredentials | None = None
@@ -142,19 +219,11 @@ class GrpcPeer:
         return f"https://localhost:{self.port}" if self.credentials else f"http://127.0.0.1:{self.port}"
 
 
-_HTTP_REQUESTS = {
-    "/v1/logs": logs_pb.ExportLogsServiceRequest,
-    "/v1/metrics": metrics_pb.ExportMetricsServiceRequest,
-    "/v1/traces": trace_pb.ExportTraceServiceRequest,
-}
-
-
 @dataclass
-class HttpPeer:
+class HttpPeer(Peer):
     """An HTTP server for OTLP protobuf."""
 
-    received: Received
-    endpoint: str
+    endpoint: str = ""
 
 
 @contextmanager
@@ -167,10 +236,15 @@ def http_peer() -> Iterator[HttpPeer]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            received.add(_HTTP_REQUESTS[self.path].FromString(body), dict(self.headers))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
+            signal = self.path.removeprefix("/v1/")
+            refusal = received.offered(signal, _request_class(signal).FromString(body), dict(self.headers))
+            answer = b"" if refusal else received.answer(signal).SerializeToString()
+            self.send_response(refusal.http if refusal else 200)
+            for name, value in refusal.headers if refusal else (("Content-Type", "application/x-protobuf"),):
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_args: object) -> None:
             return

@@ -55,6 +55,18 @@ class Boundary:
         if self._first("overflow", metric):
             logger.warning("%s: too many attribute sets (logged once, counted in flashmm.metric.overflow)", metric)
 
+    def refused(self, records: str, door: str, why: str, remedy: str) -> None:
+        """Say once of each kind of record that a peer refuses it for good, and what to do."""
+        if self._first("refused", records):
+            logger.error(
+                "%s are refused by %s: %s; %s (logged once, counted in flashmm.records.dropped)",
+                *(records, door or "the exporter", why, remedy or "see its log"),
+            )
+
+    def unsent(self, records: str, count: int) -> None:
+        """Say what a bot that has closed could not deliver."""
+        logger.warning("%d %s were not delivered when the bot was closed", count, records)
+
     def caught(self, where: str, error: Exception) -> None:
         """An exception on its way to the bot."""
         if self.strict:

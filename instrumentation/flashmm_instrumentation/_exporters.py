@@ -11,6 +11,8 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from flashmm_instrumentation._listening import listened_grpc
+
 _BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _HTTP_PATHS: Final = {"traces": "v1/traces", "metrics": "v1/metrics", "logs": "v1/logs"}
 
@@ -60,7 +62,14 @@ def _exporter(signal: str, destination: Destination) -> Any:  # noqa: ANN401
     if name != "otlp":
         return _factory(signal, name)()
     protocol = destination.protocol or _protocol(signal)
-    return _factory(signal, _BY_PROTOCOL[protocol])(**_settings(signal, protocol, destination))
+    make, settings = _factory(signal, _BY_PROTOCOL[protocol]), _settings(signal, protocol, destination)
+    if signal == "metrics":
+        return make(**settings)  # the next values replace what was not taken: the stock exporter's tries are enough
+    if protocol == "grpc":
+        return listened_grpc(make, settings)
+    from flashmm_instrumentation._listening_http import listened_http
+
+    return listened_http(make, settings, signal)
 
 
 def _protocol(signal: str) -> str:

@@ -33,7 +33,6 @@ def _limits(processor: str, default: PumpLimits) -> PumpLimits:
         capacity=capacity,
         batch=min(capacity, int(env_number(f"OTEL_{processor}_MAX_EXPORT_BATCH_SIZE", default.batch))),
         gather_s=env_number(f"OTEL_{processor}_SCHEDULE_DELAY", 1e3 * default.gather_s) / 1e3,
-        give_up_s=default.give_up_s,
     )
 
 

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Tracer
 
+from flashmm_instrumentation._answers import TAKEN, Answer, Verdict
 from flashmm_instrumentation._boundary import Boundary
 from flashmm_instrumentation._cardinality import limit_attribute_sets
 from flashmm_instrumentation._every import Every
@@ -94,10 +95,12 @@ class Pipeline:
         pumps = (("events", "log", self.events), ("spans", "span", self._spans), ("logs", "log", self._logs))
         return [QueueState(name, what, partial(_depth, pump), pump.limits.capacity) for name, what, pump in pumps]
 
-    def _pump(self, name: str, what: str, sink: Callable[[Sequence[T]], bool], limits: PumpLimits) -> Pump[T]:
+    def _pump(self, name: str, what: str, sink: Callable[[Sequence[T]], Answer], limits: PumpLimits) -> Pump[T]:
         def dropped(reason: DropReason, records: int) -> None:
             self._dropped(reason, records)
             self._sdk.processed(what, name, records, reason.value)
+            if reason is DropReason.CLOSED:
+                self._boundary.unsent(name, records)
 
         def taken(records: int) -> None:
             self._sdk.processed(what, name, records)
@@ -112,13 +115,16 @@ class Pipeline:
         self._boundary.overflowed(metric)
 
     def _measured(
-        self, name: str, what: str, exporter: object, sink: Callable[[Sequence[T]], bool]
-    ) -> Callable[[Sequence[T]], bool]:
-        def export(batch: Sequence[T]) -> bool:
+        self, name: str, what: str, exporter: object, sink: Callable[[Sequence[T]], Answer]
+    ) -> Callable[[Sequence[T]], Answer]:
+        def export(batch: Sequence[T]) -> Answer:
             begin_s = time.perf_counter()
-            taken = sink(batch)
-            self._sdk.exported(what, name, _class(exporter), len(batch), time.perf_counter() - begin_s, taken=taken)
-            return taken
+            answer = sink(batch)
+            seconds, taken = time.perf_counter() - begin_s, answer.verdict is Verdict.TAKEN
+            self._sdk.exported(what, name, _class(exporter), len(batch), seconds, taken=taken)
+            if answer.final(len(batch)):
+                self._boundary.refused(name, answer.door, answer.why, answer.remedy)
+            return answer
 
         return export
 
@@ -126,19 +132,19 @@ class Pipeline:
         exporter = _class(self._exporters.metrics)
         self._sdk.exported("metric_data_point", "metrics", exporter, points, seconds, taken=taken)
 
-    def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], bool]:
+    def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], Answer]:
         exporter = self._exporters.events
         if exporter is None:
             return _nowhere
         return self._measured("events", "log", exporter, EventSink(exporter, resource, self._boundary))
 
-    def _span_sink(self) -> Callable[[Sequence[ReadableSpan]], bool]:
+    def _span_sink(self) -> Callable[[Sequence[ReadableSpan]], Answer]:
         exporter = self._exporters.traces
         if exporter is None:
             return _nowhere
         return self._measured("spans", "span", exporter, span_sink(exporter, self._boundary))
 
-    def _log_sink(self) -> Callable[[Sequence[ReadableLogRecord]], bool]:
+    def _log_sink(self) -> Callable[[Sequence[ReadableLogRecord]], Answer]:
         exporter = self._exporters.logs
         if exporter is None:
             return _nowhere
@@ -182,12 +188,13 @@ class Pipeline:
     def close(self, timeout_s: float) -> None:
         """Export what is left, within timeout_s altogether, and close the connections."""
         deadline_s = time.monotonic() + timeout_s
-        if self._collector is not None:
-            self._collector.stop(timeout_s)
-        else:
-            self.collect()
         for pump in (self.events, self._spans, self._logs):
             pump.close(max(0.01, deadline_s - time.monotonic()))
+        # Last, so that they tell of what was dropped, and events do not wait for them.
+        if self._collector is not None:
+            self._collector.stop(max(0.01, deadline_s - time.monotonic()))
+        else:
+            self.collect()
         delivered(self._boundary, self._shut_down)
 
     def _shut_down(self) -> bool:
@@ -200,8 +207,8 @@ class Pipeline:
         return True
 
 
-def _nowhere(_batch: Sequence[object]) -> bool:
-    return True
+def _nowhere(_batch: Sequence[object]) -> Answer:
+    return TAKEN
 
 
 def _depth(pump: Pump[Any]) -> int:

@@ -1,5 +1,7 @@
 """From the trading thread to an exporter: a bounded queue, and a thread that empties it every few milliseconds."""
 
+import math
+import random
 import threading
 import time
 from collections import deque
@@ -7,31 +9,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from flashmm_instrumentation._answers import Answer, Verdict
 from flashmm_instrumentation.semconv.attributes import DropReason
 
 T = TypeVar("T")
 
-_BACKOFF_S_FIRST: Final = 0.05
-_BACKOFF_S_MAX: Final = 5.0
+_CLOSING_RETRY_S: Final = 0.25
+_DOUBLINGS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class PumpLimits:
     """capacity: records that wait; batch: records an export; gather_s: the wait that fills a batch.
 
-    give_up_s: how long one batch is offered to a peer that does not take it; meanwhile the queue fills.
+    retry_s_first: the wait after a refusal, doubled with each further one up to retry_s_max, whatever the peer asks.
+    give_up_s: how long a batch is offered again where nobody says whether it could succeed.
     """
 
     capacity: int = 32_768
     batch: int = 512
     gather_s: float = 0.02
+    retry_s_first: float = 0.05
+    retry_s_max: float = 5.0
     give_up_s: float = 300.0
 
 
 class Pump(Generic[T]):
-    """Hands records on in order, in batches. A full queue refuses the newest; what is refused is counted.
+    """Hands records on in order, in batches; what the peer does not take for now is kept and offered again.
 
-    sink: exports a batch; True once the peer has it. It must not raise.
+    A full queue refuses the newest. Whatever is dropped is counted.
+    sink: offers a batch to the peer and tells its answer. It must not raise.
     on_drop: told the reason and the number of records dropped. on_taken: how many the peer has taken.
     threaded: without a thread, records leave on flush() alone.
     """
@@ -39,7 +46,7 @@ class Pump(Generic[T]):
     def __init__(
         self,
         name: str,
-        sink: Callable[[Sequence[T]], bool],
+        sink: Callable[[Sequence[T]], Answer],
         on_drop: Callable[[DropReason, int], None],
         on_taken: Callable[[int], None],
         limits: PumpLimits,
@@ -56,16 +63,21 @@ class Pump(Generic[T]):
 
     def _start(self) -> None:
         self._queue: deque[T] = deque()
-        self._in_flight = 0
+        self._held: list[T] = []
+        self._size = self.limits.batch
+        self._refusals = 0
+        self._unclear_s: float | None = None
         self._oldest_s: float | None = None
+        self._until_s = math.inf
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._closing = threading.Event()
         self._draining = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"flashmm-{self._name}", daemon=True)
         if self._threaded:
             self._thread.start()
 
-    def restart_in_child(self, sink: Callable[[Sequence[T]], bool]) -> None:
+    def restart_in_child(self, sink: Callable[[Sequence[T]], Answer]) -> None:
         """After a fork: the parent exports what was queued, the child begins anew."""
         self._sink = sink
         self._start()
@@ -87,7 +99,7 @@ class Pump(Generic[T]):
     @property
     def depth(self) -> int:
         """Records not yet taken by the peer."""
-        return len(self._queue) + self._in_flight
+        return len(self._queue) + len(self._held)
 
     @property
     def lag_s(self) -> float:
@@ -96,56 +108,96 @@ class Pump(Generic[T]):
         return time.monotonic() - oldest_s if oldest_s is not None and self.depth else 0.0
 
     def flush(self, timeout_s: float) -> bool:
-        """Export what is queued now; True if all of it was taken."""
+        """Export what is queued now; True if all of it was taken. What was not stays queued."""
+        deadline_s = time.monotonic() + timeout_s
+        self._hurry.set()
         if not self._draining.acquire(timeout=timeout_s):
             return False
         try:
-            return self._drain(time.monotonic() + timeout_s)
+            return self._drain(deadline_s)
         finally:
             self._draining.release()
 
     def close(self, timeout_s: float) -> None:
         """Refuse new records, export the queued ones, stop the thread; the rest is dropped and counted."""
-        deadline_s = time.monotonic() + timeout_s
+        self._until_s = time.monotonic() + timeout_s
         self._closing.set()
         self._wake.set()
-        if self._thread.is_alive():
+        self._hurry.set()
+        if self._threaded:
             self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            self.flush(max(0.0, deadline_s - time.monotonic()))
-        if self.depth:
-            self._on_drop(DropReason.CLOSED, self.depth)
+        else:
+            self.flush(timeout_s)
+        if left := self.depth:
             self._queue.clear()
+            self._held = []
+            self._on_drop(DropReason.CLOSED, left)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        closing = False
+        while not closing:
             self._wake.wait()
             self._closing.wait(self.limits.gather_s)
             self._wake.clear()
+            closing = self._closing.is_set()
             with self._draining:
-                if not self._drain(time.monotonic() + self.limits.give_up_s):
-                    self._wake.set()
+                self._drain(math.inf)
 
     def _drain(self, deadline_s: float) -> bool:
-        while batch := self._next_batch():
-            if not self._delivered(batch, deadline_s):
-                self._on_drop(DropReason.EXPORT_FAILED, len(batch))
-                self._in_flight = 0
-                return False
-            self._in_flight = 0
-            self._on_taken(len(batch))
+        lost = False
+        while self._held or self._fill():
+            offered = self._held[: self._size]
+            answer = self._sink(offered)
+            if answer.verdict is Verdict.TAKEN:
+                self._taken(len(offered), answer.refused)
+            elif answer.verdict is Verdict.SMALLER and len(offered) > 1:
+                self._size = len(offered) // 2
+            else:
+                lost = self._hopeless(answer.verdict) or lost
+                if not self._pause(answer.wait_s, deadline_s):
+                    return False
         self._oldest_s = None
-        return True
+        return not lost
 
-    def _next_batch(self) -> list[T]:
+    def _fill(self) -> bool:
         count = min(len(self._queue), self.limits.batch)
-        self._in_flight = count
-        return [self._queue.popleft() for _ in range(count)]
+        self._held = [self._queue.popleft() for _ in range(count)]
+        return count > 0
 
-    def _delivered(self, batch: Sequence[T], deadline_s: float) -> bool:
-        backoff_s = _BACKOFF_S_FIRST
-        while not self._sink(batch):
-            if time.monotonic() + backoff_s >= deadline_s or self._closing.wait(backoff_s):
+    def _taken(self, records: int, refused: int) -> None:
+        self._on_taken(records - refused)
+        if refused:
+            self._on_drop(DropReason.REFUSED, refused)
+        self._size = min(self.limits.batch, 2 * self._size)
+        self._refusals = 0
+        self._done(records)
+
+    def _hopeless(self, verdict: Verdict) -> bool:
+        """Drop what was offered, if there is no use in offering it again."""
+        if verdict is Verdict.LATER:
+            return False
+        if verdict is Verdict.UNCLEAR:
+            self._unclear_s = self._unclear_s or time.monotonic()
+            if time.monotonic() < self._unclear_s + self.limits.give_up_s:
                 return False
-            backoff_s = min(2 * backoff_s, _BACKOFF_S_MAX)
+        records = len(self._held[: self._size])
+        self._on_drop(DropReason.EXPORT_FAILED if verdict is Verdict.UNCLEAR else DropReason.REFUSED, records)
+        self._done(records)
         return True
+
+    def _done(self, records: int) -> None:
+        del self._held[:records]
+        self._unclear_s = None
+
+    def _pause(self, wait_s: float, deadline_s: float) -> bool:
+        """Wait before the next try, less when the bot closes or flushes; False if there is no time for one."""
+        left_s = min(deadline_s, self._until_s) - time.monotonic()
+        self._hurry.wait(max(0.0, min(self._retry_s(wait_s), left_s)))
+        self._hurry.clear()
+        return time.monotonic() < min(deadline_s, self._until_s)
+
+    def _retry_s(self, wait_s: float) -> float:
+        longest_s = _CLOSING_RETRY_S if self._closing.is_set() else self.limits.retry_s_max
+        doubled_s = self.limits.retry_s_first * 2 ** min(self._refusals, _DOUBLINGS)
+        self._refusals += 1
+        return min(longest_s, max(doubled_s, wait_s)) * random.uniform(0.8, 1)  # noqa: S311 spreads bots, hides nothing

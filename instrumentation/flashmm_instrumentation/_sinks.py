@@ -16,7 +16,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags
 
+from flashmm_instrumentation._answers import TAKEN, UNCLEAR, Answer
 from flashmm_instrumentation._boundary import Boundary
+from flashmm_instrumentation._listening import listening
 from flashmm_instrumentation._pump import Pump
 from flashmm_instrumentation._streams import EventRecord
 from flashmm_instrumentation.semconv import attributes as attr
@@ -37,6 +39,13 @@ def delivered(boundary: Boundary, export: Callable[[], bool]) -> bool:
             return False
 
 
+def answered(boundary: Boundary, export: Callable[[], bool]) -> Answer:
+    """What the peer answered to the export, as far as the exporter lets it be heard."""
+    with listening() as heard:
+        taken = delivered(boundary, export)
+    return heard.answer or (TAKEN if taken else UNCLEAR)
+
+
 class EventSink:
     """Events as OTLP log records. An event whose place is lost is worse than a late one: see Pump."""
 
@@ -45,9 +54,9 @@ class EventSink:
         self._resource = resource
         self._boundary = boundary
 
-    def __call__(self, batch: Sequence[EventRecord]) -> bool:
+    def __call__(self, batch: Sequence[EventRecord]) -> Answer:
         records = [self._readable(event) for event in batch]
-        return delivered(self._boundary, lambda: self._exporter.export(records) is LogRecordExportResult.SUCCESS)
+        return answered(self._boundary, lambda: self._exporter.export(records) is LogRecordExportResult.SUCCESS)
 
     def _readable(self, event: EventRecord) -> ReadableLogRecord:
         record = LogRecord(
@@ -65,14 +74,14 @@ class EventSink:
         return ReadableLogRecord(record, self._resource, SCOPE, _NO_LIMITS)
 
 
-def span_sink(exporter: SpanExporter, boundary: Boundary) -> Callable[[Sequence[ReadableSpan]], bool]:
+def span_sink(exporter: SpanExporter, boundary: Boundary) -> Callable[[Sequence[ReadableSpan]], Answer]:
     """Spans to their exporter."""
-    return lambda batch: delivered(boundary, lambda: exporter.export(batch) is SpanExportResult.SUCCESS)
+    return lambda batch: answered(boundary, lambda: exporter.export(batch) is SpanExportResult.SUCCESS)
 
 
-def log_sink(exporter: LogRecordExporter, boundary: Boundary) -> Callable[[Sequence[ReadableLogRecord]], bool]:
+def log_sink(exporter: LogRecordExporter, boundary: Boundary) -> Callable[[Sequence[ReadableLogRecord]], Answer]:
     """Log records for people to their exporter."""
-    return lambda batch: delivered(boundary, lambda: exporter.export(batch) is LogRecordExportResult.SUCCESS)
+    return lambda batch: answered(boundary, lambda: exporter.export(batch) is LogRecordExportResult.SUCCESS)
 
 
 class PumpedSpans(SpanProcessor):

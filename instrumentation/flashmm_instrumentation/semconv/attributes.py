@@ -105,6 +105,7 @@ class DropReason(StrEnum):
     """Why a record was dropped: `flashmm.reason` on `flashmm.records.dropped`."""
 
     QUEUE_FULL = "queue_full"
+    REFUSED = "refused"
     EXPORT_FAILED = "export_failed"
     CLOSED = "closed"
     INTERNAL_ERROR = "internal_error"

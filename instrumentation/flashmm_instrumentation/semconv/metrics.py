@@ -204,9 +204,6 @@ QUEUE_DEPTH: Final = Metric(
 EXPORT_LAG: Final = Metric(
     "flashmm.export.lag", Instrument.GAUGE, "s", "Age of the oldest telemetry record not yet exported."
 )
-SPOOL_SIZE: Final = Metric(
-    "flashmm.spool.size", Instrument.GAUGE, "By", "Size of the telemetry kept on disk for a later export."
-)
 
 METRIC_OVERFLOW: Final = Metric(
     "flashmm.metric.overflow",

@@ -3,29 +3,34 @@
 import threading
 from collections import Counter
 
+from flashmm_instrumentation._answers import TAKEN, UNCLEAR, Answer, Verdict
 from flashmm_instrumentation._pump import Pump, PumpLimits
 from flashmm_instrumentation.semconv.attributes import DropReason
 
+LATER = Answer(Verdict.LATER)
+
 
 class Peer:
-    """A sink that refuses while told to, and can be waited for."""
+    """A sink that answers what it is told to, and can be waited for."""
 
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.batches: list[int] = []
         self.refusals = 0
-        self.refusing = False
+        self.answer = TAKEN
+        self.largest = 1_000_000
         self.changed = threading.Condition()
 
-    def __call__(self, batch) -> bool:
+    def __call__(self, batch) -> Answer:
         with self.changed:
-            if self.refusing:
-                self.refusals += 1
-            else:
+            answer = self.answer if len(batch) <= self.largest else Answer(Verdict.SMALLER)
+            if answer.verdict is Verdict.TAKEN:
                 self.taken += batch
                 self.batches.append(len(batch))
+            else:
+                self.refusals += 1
             self.changed.notify_all()
-            return not self.refusing
+            return answer
 
     def wait(self, condition) -> None:
         with self.changed:
@@ -34,7 +39,7 @@ class Peer:
 
 def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[int], Counter[DropReason]]:
     dropped: Counter[DropReason] = Counter()
-    settings = {"gather_s": 0.001, **limits}
+    settings = {"gather_s": 0.001, "retry_s_first": 0.001, "retry_s_max": 0.002, **limits}
     pump = Pump[int](
         "test",
         peer,
@@ -72,51 +77,114 @@ def test_a_full_queue_refuses_the_newest_and_counts() -> None:
 
 
 def test_a_refused_batch_is_offered_again() -> None:
-    """An outage delays and loses nothing."""
+    """An outage delays and loses nothing, and takes nothing out of its order."""
     peer = Peer()
-    peer.refusing = True
-    pump, dropped = make(peer)
-    pump.offer(1)
-    peer.wait(lambda: peer.refusals >= 2)
-    peer.refusing = False
-    peer.wait(lambda: peer.taken == [1])
+    peer.answer = LATER
+    pump, dropped = make(peer, batch=2)
+    for number in range(7):
+        pump.offer(number)
+    peer.wait(lambda: peer.refusals >= 20)
+    assert pump.depth == 7
+    peer.answer = TAKEN
+    peer.wait(lambda: peer.taken == list(range(7)))
     pump.close(5)
     assert not dropped
 
 
-def test_a_batch_is_given_up_in_the_end() -> None:
+def test_a_flush_in_vain_keeps_what_it_could_not_export() -> None:
+    """The batch that was offered is still the first."""
+    peer = Peer()
+    peer.answer = LATER
+    pump, dropped = make(peer, threaded=False, batch=2)
+    for number in range(5):
+        pump.offer(number)
+    assert not pump.flush(0.01)
+    assert pump.depth == 5
+    peer.answer = TAKEN
+    assert pump.flush(5)
+    assert peer.taken == list(range(5))
+    assert not dropped
+
+
+def test_what_nobody_can_judge_is_given_up_in_the_end() -> None:
     """Past the time limit the batch is dropped and counted, and the next has its turn."""
     peer = Peer()
-    peer.refusing = True
+    peer.answer = UNCLEAR
     pump, dropped = make(peer, threaded=False, give_up_s=0.0)
     pump.offer(1)
     assert not pump.flush(0.01)
-    peer.refusing = False
+    peer.answer = TAKEN
     pump.offer(2)
     assert pump.flush(1)
     assert peer.taken == [2]
     assert dropped == {DropReason.EXPORT_FAILED: 1}
 
 
-def test_after_giving_up_the_thread_goes_on() -> None:
+def test_after_a_refusal_for_good_the_thread_goes_on() -> None:
     """The queue behind a dropped batch isn't stuck until the next offer."""
     peer = Peer()
-    peer.refusing = True
-    pump, dropped = make(peer, batch=1, give_up_s=0.0)
+    peer.answer = Answer(Verdict.NEVER)
+    pump, dropped = make(peer, batch=1)
     for number in range(5):
         pump.offer(number)
     peer.wait(lambda: peer.refusals >= 5)
     pump.close(5)
-    assert dropped[DropReason.EXPORT_FAILED] == 5
+    assert dropped == {DropReason.REFUSED: 5}
+
+
+def test_a_batch_too_large_is_halved_until_it_fits() -> None:
+    """Nothing is lost by it but a record that is too large alone; sizes grow again afterwards."""
+    peer = Peer()
+    peer.largest = 3
+    pump, dropped = make(peer, threaded=False, batch=16)
+    for number in range(40):
+        pump.offer(number)
+    assert pump.flush(5)
+    assert peer.taken == list(range(40))
+    peer.largest = 0
+    pump.offer(40)
+    assert not pump.flush(0.05)
+    peer.largest = 16
+    for number in range(41, 80):
+        pump.offer(number)
+    assert pump.flush(5)
+    assert peer.taken == [number for number in range(80) if number != 40]
+    assert max(peer.batches) > 3
+    assert dropped == {DropReason.REFUSED: 1}
+
+
+def test_a_partial_refusal_is_counted_and_the_rest_taken() -> None:
+    """Of five records two were refused."""
+    peer = Peer()
+    peer.answer = Answer(Verdict.TAKEN, refused=2)
+    pump, dropped = make(peer, threaded=False)
+    for number in range(5):
+        pump.offer(number)
+    assert pump.flush(1)
+    assert (pump.depth, dropped) == (0, {DropReason.REFUSED: 2})
+
+
+def test_closing_cuts_a_long_wait_short() -> None:
+    """A thread that waits a minute before its next try makes it at once when the bot ends."""
+    peer = Peer()
+    peer.answer = LATER
+    pump, dropped = make(peer, batch=1, retry_s_first=60.0, retry_s_max=60.0)
+    pump.offer(1)
+    pump.offer(2)
+    peer.wait(lambda: peer.refusals >= 1)
+    peer.answer = TAKEN
+    pump.close(20)
+    assert peer.taken == [1, 2]
+    assert not dropped
 
 
 def test_a_closed_pump_takes_nothing() -> None:
     """Late records are counted as such, and so is what the peer did not take before the end."""
     peer = Peer()
-    peer.refusing = True
+    peer.answer = LATER
     pump, dropped = make(peer, threaded=False)
     pump.offer(1)
     pump.offer(2)
     pump.close(0.01)
     assert not pump.offer(3)
-    assert dropped == {DropReason.EXPORT_FAILED: 2, DropReason.CLOSED: 1}
+    assert dropped == {DropReason.CLOSED: 3}

@@ -1,0 +1,88 @@
+"""The stock OTLP exporters overheard: what a peer answered, of which they tell only whether it was a success.
+
+They are also kept from trying again themselves: they would end after ten seconds, and could not be hurried when the
+bot is closed. The pump tries again.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from flashmm_instrumentation._answers import Answer, of_grpc, of_partial
+
+Response = ExportLogsServiceResponse | ExportTraceServiceResponse
+_RETRY_INFO: Final = "google.rpc.retryinfo-bin"
+
+_NONE_RETRYABLE: Final = (grpc.StatusCode.OK,)
+"""A gRPC exporter's `retryable_error_codes`: an empty list would mean its own."""
+
+
+class Heard:
+    """The last answer to the export that is under way."""
+
+    answer: Answer | None = None
+
+
+_heard: ContextVar[Heard | None] = ContextVar("flashmm_heard", default=None)
+
+
+@contextmanager
+def listening() -> Generator[Heard]:
+    """While it lasts, what a peer answers to this thread is heard."""
+    token = _heard.set(heard := Heard())
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def tell(answer: Answer) -> None:
+    """To whoever listens in this thread."""
+    heard = _heard.get()
+    if heard is not None:
+        heard.answer = answer
+
+
+def listened_grpc(make: Callable[..., Any], settings: dict[str, object]) -> Any:  # noqa: ANN401 as in _exporters
+    """A stock exporter with an ear on its stub, and on those that it makes when it connects anew."""
+    exporter = make(**settings, retryable_error_codes=_NONE_RETRYABLE)
+    # The exporter has no public place for an interceptor.
+    make_stub, door = exporter._stub, str(exporter._endpoint)
+    exporter._stub = lambda channel: _Stub(make_stub(channel), door)  # pyright: ignore[reportUnknownLambdaType]
+    exporter._client = _Stub(exporter._client, door)
+    return exporter
+
+
+class _Stub:
+    """A gRPC stub whose answers are told."""
+
+    def __init__(self, stub: Any, door: str) -> None:  # noqa: ANN401 one of three generated classes
+        self._stub = stub
+        self._door = door
+
+    def Export(self, **call: object) -> Response:  # noqa: N802 the service's name for it
+        try:
+            response: Response = self._stub.Export(**call)
+        except grpc.RpcError as error:
+            tell(_of_error(self._door, error))
+            raise
+        tell(of_response(self._door, response))
+        return response
+
+
+def _of_error(door: str, error: Any) -> Answer:  # noqa: ANN401 grpc's RpcError is also a Call
+    trailers: dict[str, bytes] = dict(error.trailing_metadata() or ())
+    return of_grpc(door, error.code(), error.details() or "", trailers.get(_RETRY_INFO))
+
+
+def of_response(door: str, response: Response) -> Answer:
+    """Taken, all or in part."""
+    partial = response.partial_success
+    if isinstance(response, ExportLogsServiceResponse):
+        return of_partial(door, response.partial_success.rejected_log_records, partial.error_message)
+    return of_partial(door, response.partial_success.rejected_spans, partial.error_message)
