@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry
 
 from flashmm_backends.batch import Batch, Event, Labels, Points, SeriesMeta
@@ -48,7 +49,7 @@ class Fleet:
         ]
         return Batch(0, series=metas)
 
-    def tick(self, time_ms: int, part: slice) -> Batch:
+    def tick(self, time_ms: int, part: slice | npt.NDArray[np.intp]) -> Batch:
         """One sample of some of the series."""
         n = len(self.state[part])
         kind, random = self.kind[part], self.random
