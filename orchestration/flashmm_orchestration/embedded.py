@@ -84,12 +84,15 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         yield Embedded(
             settings,
             health,
-            ReceiverService(
-                Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry), settings.told
-            ),
+            ReceiverService(_receiver(settings, ledger, tap, registry), settings.told),
             http_service(settings, http, hub, routers, telemetry, VERSION),
             _own(settings, ledger, http, registry),
         )
+
+
+def _receiver(settings: Settings, ledger: Ledger, tap: LiveTap, registry: CollectorRegistry) -> Receiver:
+    folder = settings.data_dir / "receiver"
+    return Receiver(settings.receiver, ledger, [tap], clock=time.time_ns, registry=registry, folder=folder)
 
 
 def _own(settings: Settings, ledger: Ledger, http: socket.socket, registry: CollectorRegistry) -> OwnMetrics | None:

@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -13,6 +14,7 @@ import grpc.aio
 from flashmm_receiver._access import Guard
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._grpc_door import HEADERS_BYTES_MAX, GrpcDoor
+from flashmm_receiver._inner_socket import inner_socket
 from flashmm_receiver._intake import Answer, InFlight, Intake
 from flashmm_receiver._status import RpcCode, refused_status, response_protobuf
 from flashmm_receiver._telemetry import ReceiverTelemetry
@@ -168,10 +170,13 @@ class OtlpGrpc(grpc.GenericRpcHandler):
 
 
 class GrpcServer:
-    """Listens for OTLP over gRPC: grpc-core on a socket of our own, and the door before it."""
+    """Listens for OTLP over gRPC: grpc-core on a socket of our own, and the door before it. folder: the socket's."""
 
-    def __init__(self, settings: ReceiverSettings, handler: OtlpGrpc, telemetry: ReceiverTelemetry) -> None:
+    def __init__(
+        self, settings: ReceiverSettings, folder: Path | None, handler: OtlpGrpc, telemetry: ReceiverTelemetry
+    ) -> None:
         self._settings = settings
+        self._folder = folder
         self._handler = handler
         self._telemetry = telemetry
         self._stack = AsyncExitStack()
@@ -180,8 +185,9 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Listen. Raises CannotListen, NotConfigured."""
-        door = GrpcDoor(self._settings, self._telemetry)
         async with AsyncExitStack() as stack:
+            inner = stack.enter_context(inner_socket(self._folder))
+            door = GrpcDoor(self._settings, str(inner), self._telemetry)
             stack.callback(door.end_all)
             server = grpc.aio.server(handlers=[self._handler], options=self._options())
             server.add_insecure_port(f"unix:{door.inner}")

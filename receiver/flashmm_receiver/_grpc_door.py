@@ -5,8 +5,6 @@ ones would shut out the bots. The relay passes bytes on to a Unix socket that on
 """
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import Final, cast
 
 from flashmm_receiver._access import ssl_context
@@ -206,22 +204,20 @@ class _Caller(asyncio.BufferedProtocol):
 
 
 class GrpcDoor:
-    """Listens on the port and knows its connections."""
+    """Listens on the port and knows its connections. inner: path of the socket on which grpc-core listens."""
 
-    def __init__(self, settings: ReceiverSettings, telemetry: ReceiverTelemetry) -> None:
+    def __init__(self, settings: ReceiverSettings, inner: str, telemetry: ReceiverTelemetry) -> None:
         self._settings = settings
         self._errors = telemetry.connection_errors
         self._slowed = telemetry.slowed
         self._open_ones = telemetry.connections.labels("grpc")
-        self._folder = tempfile.TemporaryDirectory(prefix="flashmm-")
         self._server: asyncio.Server | None = None
         self.places: Places[_Caller] = Places(settings.grpc_connections_max, self._displace)
         self.scratch = memoryview(bytearray(_READ_BYTES))
         """What was just received."""
         self.opening_s = settings.receive_timeout_s
         """How long a connection may take to open HTTP/2, in seconds."""
-        self.inner = str(Path(self._folder.name) / "grpc")
-        """Path of the socket on which grpc-core listens."""
+        self.inner = inner
         self.port = 0
         """The port that is listened on."""
 
@@ -271,4 +267,3 @@ class GrpcDoor:
         """End those too."""
         for caller in self.places:
             caller.abort()
-        self._folder.cleanup()

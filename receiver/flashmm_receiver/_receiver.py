@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,8 @@ class Receiver:
 
     An async context manager: entering it listens, leaving it stops listening, lets what is in flight end and
     returns. store: where batches go. taps: called with each batch before it is stored. clock: UTC wall clock in
-    nanoseconds. registry: where its own metrics go.
+    nanoseconds. registry: where its own metrics go. folder: for its socket, made if it is not there; None for a
+    temporary one.
     Entering raises NotConfigured, CannotListen, and what the store raises.
     """
 
@@ -40,8 +42,10 @@ class Receiver:
         *,
         clock: Clock,
         registry: CollectorRegistry,
+        folder: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._folder = folder
         self._store = store
         self._taps = tuple(taps)
         self._clock = clock
@@ -68,7 +72,7 @@ class Receiver:
 
     async def _listen(self, stack: AsyncExitStack, intake: Intake, worker: Worker, in_flight: InFlight) -> None:
         settings, telemetry = self._settings, self._telemetry
-        grpc_server = GrpcServer(settings, OtlpGrpc(settings, intake, in_flight, telemetry), telemetry)
+        grpc_server = GrpcServer(settings, self._folder, OtlpGrpc(settings, intake, in_flight, telemetry), telemetry)
         await grpc_server.start()
         stack.push_async_callback(grpc_server.stop)
         otlp = OtlpHttp(settings, intake, worker, in_flight, telemetry)

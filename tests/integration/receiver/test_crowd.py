@@ -38,6 +38,20 @@ def test_a_crowd_shuts_nobody_out(port: str, product: Product) -> None:
     bot.close()
 
 
+def test_a_kill_leaves_nothing_outside_the_data_folder(tmp_path: Path) -> None:
+    """The next start takes calls again; the folder for temporary files may be one that nobody can write."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with running_product(tmp_path / "data", TMPDIR=str(temporary)) as killed:
+        killed.process.kill()
+        killed.process.wait()
+    assert not list(temporary.iterdir())
+    with running_product(tmp_path / "data", TMPDIR="/proc") as product:
+        bot = Bot(product.otlp_grpc)
+        bot.send()
+        bot.close()
+
+
 def test_tls_on_both_ports(certificates: Path, tmp_path: Path) -> None:
     """Under the product's own loop, which agrees on TLS in a way of its own."""
     files = {name: str(certificates / f"{name[4:]}.pem") for name in ("tls_cert", "tls_key")}
