@@ -33,9 +33,10 @@ _ATTEMPTS = 50
 _PUBLISH_S = 1.0
 _INTERRUPT_S = 0.05
 _WAITING_ROWS_MAX = 20_000
-_OUT_OF_ORDER = (
+OUT_OF_ORDER = (
     *(duckdb.IOException, duckdb.FatalException, duckdb.InternalException),
     *(duckdb.OutOfMemoryException, duckdb.ConnectionException),
+    duckdb.InvalidInputException,  # closed between a statement and its answer
 )
 """DuckDB cannot answer anybody now, or not yet again."""
 
@@ -133,7 +134,7 @@ class Reading:
                     if attempt == _ATTEMPTS - 1:
                         raise unavailable(error) from error
                     self._settle(view, error)
-                except _OUT_OF_ORDER as error:
+                except OUT_OF_ORDER as error:
                     raise unavailable(error) from error
         raise AssertionError("unreachable")
 

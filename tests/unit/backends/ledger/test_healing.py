@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from flashmm_backends.ledger._database import Database
+from flashmm_backends.ledger._reading import OUT_OF_ORDER
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ports import Unavailable
 
@@ -24,7 +25,7 @@ def _reading(database: Database, stopped: Callable[[], bool]) -> int:
     while not stopped():
         try:
             n += _reads(database)
-        except (Unavailable, duckdb.ConnectionException):
+        except (Unavailable, *OUT_OF_ORDER):
             continue
     return n
 
