@@ -17,8 +17,8 @@ def inner_socket(folder: Path | None, temporary: Path | None = None) -> Generato
     """A path that takes a Unix socket, where only this user may enter.
 
     folder: made, if it is not there. A temporary one where it is None, where its path is longer than a socket's may
-    be (107 bytes) or where its file system has none. temporary: where that one is made; None: where the system says. Raises
-    CannotListen.
+    be (107 bytes) or where its file system has none. temporary: where that one is made; None leaves it to the system.
+    Raises CannotListen.
     """
     with ExitStack() as stack:
         path = folder and _within(folder)
