@@ -2,6 +2,8 @@
 
 import logging
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -214,3 +216,43 @@ def other_drops(received: Received) -> int:
     marks = [body for body in received.bodies("flashmm.stream") if body["mark"] == "close"]
     others = {str(body["kind"]): int(str(body["high_water"])) for body in marks}
     return sum(high - len(received.events(kind)) for kind, high in others.items() if kind != "flashmm.transfer")
+
+
+FORKING = """
+import os, sys
+from flashmm_instrumentation import setup
+bot = setup("maker-1", "main", endpoint=sys.argv[1], protocol=sys.argv[2],
+            logging_level=None, instrument_asyncio=False, system_metrics=False)
+for number in range(20):
+    bot.transfer("sim", f"parent-{number}", 1, "USDT")
+sys.stdin.readline()
+child = os.fork()
+bot.transfer("sim", "parent-20" if child else "child-0", 1, "USDT")
+bot.close(30)
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_fork_during_an_outage_shares_nothing_out_twice(protocol: str) -> None:
+    """What waited stays the parent's and is sent once by it; the child sends its own."""
+    with door(protocol) as peer:
+        received = peer.received
+        peer.refuse(Refusal(grpc.StatusCode.UNAVAILABLE, 503))
+        command = [sys.executable, "-c", FORKING, peer.endpoint, protocol]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+            received.wait(lambda: received.refused["logs"] >= 2)
+            assert process.stdin is not None
+            process.stdin.write("fork\n")
+            process.stdin.close()
+            before = received.refused["logs"]
+            received.wait(lambda: received.refused["logs"] >= before + 6)
+            peer.refuse(None)
+            assert process.wait(60) == 0
+    sent: dict[object, list[object]] = {}
+    for resource, record in received.logs():
+        if record.event_name == "flashmm.transfer":
+            body = attributes(record.body.kvlist_value.values)
+            sent.setdefault(resource["flashmm.run"], []).append(body["transfer_id"])
+    assert sorted(sent.values()) == [["child-0"], [f"parent-{number}" for number in range(21)]]
