@@ -1,6 +1,7 @@
 """The command line, `flashmm`. Every command takes `--json`; every error says what to do."""
 
 import os
+import sys
 
 __all__ = ["main"]
 
@@ -13,6 +14,9 @@ def main() -> None:
     """
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # strangers would fill the log; what matters is told by us
-    from flashmm_orchestration.cli._main import main as run
+    try:
+        from flashmm_orchestration.cli._main import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # amid imports, before a command deals with it itself
+        sys.exit(130)
