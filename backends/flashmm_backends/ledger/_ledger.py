@@ -1,7 +1,7 @@
 """The ledger: everything a market maker emitted, exact and complete, in one directory that one process owns."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Ledger:
         Raises DirectoryInUse, SchemaTooNew, Unavailable (disk full or failing).
         """
         with ExitStack() as stack:
-            parts = await asyncio.to_thread(_open, stack, directory, settings, clock, registry, archive)
+            parts = await _to_its_end(asyncio.to_thread(_open, stack, directory, settings, clock, registry, archive))
             try:
                 yield cls(parts)
             finally:
@@ -235,6 +235,16 @@ class Ledger:
     async def seal(self) -> None:
         """Seal every recent point now, whatever its age."""
         await asyncio.to_thread(self._parts.maintenance.seal_all)
+
+
+async def _to_its_end(opening: Coroutine[object, object, _Parts]) -> _Parts:
+    """Wait for a thread when cancelled too: what it goes on to open would never be closed."""
+    task = asyncio.create_task(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _open(

@@ -100,6 +100,17 @@ async def test_a_second_opener_is_told_who_owns_the_directory(tmp_path: Path) ->
         assert len(await ledger.events("flashmm.transfer", EVER)) > 0
 
 
+async def test_cancelled_while_it_opens_it_closes_what_it_opened(tmp_path: Path) -> None:
+    """A Ctrl-C amid starting leaves neither a lock nor an open database behind."""
+    opening = asyncio.create_task(opened(tmp_path).__aenter__())
+    await until(lambda: (tmp_path / "journal").exists(), 20)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with opened(tmp_path):
+        pass
+
+
 async def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     """An older program does not touch what a newer one wrote."""
     async with opened(tmp_path):
