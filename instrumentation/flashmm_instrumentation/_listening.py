@@ -52,6 +52,9 @@ def listened_grpc(make: Callable[..., Any], settings: dict[str, object]) -> Any:
     """A stock exporter with an ear on its stub, and on those that it makes when it connects anew."""
     exporter = make(**settings, retryable_error_codes=_NONE_RETRYABLE)
     # The exporter has no public place for an interceptor.
+    if not all(hasattr(exporter, name) for name in ("_stub", "_client", "_endpoint")):
+        exporter.shutdown()
+        return make(**settings)  # a release that we don't know: with its own retries, and unheard
     make_stub, door = exporter._stub, str(exporter._endpoint)
     exporter._stub = lambda channel: _Stub(make_stub(channel), door)  # pyright: ignore[reportUnknownLambdaType]
     exporter._client = _Stub(exporter._client, door)
