@@ -82,6 +82,7 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
             stack.callback(gc.unfreeze)  # what is frozen at the end is never let go, and DuckDB's bindings say so
             command = await stack.enter_async_context(_demo_command(settings, demo)) if demo else None
             from flashmm_orchestration.embedded import Embedded, embedded  # heavy: the demo's process imports too
+            from flashmm_orchestration.garbage import full_passes_when_calm
             from flashmm_orchestration.own_metrics import OwnMetrics
             from flashmm_orchestration.relay import relay
             from flashmm_orchestration.supervisor import Supervisor
@@ -91,6 +92,7 @@ async def _run(settings: Settings, wanted: frozenset[str], demo: Sequence[str], 
             if command and isinstance(product, Embedded):
                 services.append(_demo_service(product, command))
             product.health.on_change(_once_ready(product, announce))
+            await stack.enter_async_context(full_passes_when_calm())
             await Supervisor(services, product.health).run()
 
 
