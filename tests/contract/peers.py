@@ -73,6 +73,10 @@ class Embedded:
         response = self._runner.run(self._api.handle("GET", path, urlencode(parameters, doseq=True)))
         return json.loads(response.body)
 
+    def status(self, method: str, path: str) -> int:
+        """What a request without parameters is answered with."""
+        return self._runner.run(self._api.handle(method, path)).status
+
     def __enter__(self) -> Self:
         source = self._source()
         metrics = PromqlMetrics(Engine(source))
@@ -128,6 +132,10 @@ class RealPrometheus:
             self._client.post(path, data=data) if is_query else self._client.get(path, params=parameters)  # type: ignore[arg-type]
         )
         return response.json()
+
+    def status(self, method: str, path: str) -> int:
+        """What a request without parameters is answered with."""
+        return self._client.request(method, path).status_code
 
     def __enter__(self) -> Self:
         return self

@@ -32,6 +32,12 @@ def both(embedded: Embedded, prometheus: RealPrometheus) -> tuple[Peer, Peer]:
         ("label/a/values", JOB),
         ("label/__name__/values", JOB),
         ("label/nothing/values", JOB),
+        ("label/U__a/values", JOB),
+        ("label/U__host__name/values", JOB),
+        ("label/U___61_/values", JOB),
+        ("label/U__a_/values", JOB),
+        ("labels", {**JOB, "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T23:13:20.5+01:00"}),
+        ("labels", {**JOB, "start": "-292273086-05-16T16:47:06Z", "end": "292277025-08-18T07:12:54.999999999Z"}),
         ("alerts", {}),
     ],
 )
@@ -47,13 +53,26 @@ def test_discovery(both: tuple[Peer, Peer], path: str, parameters: dict[str, Any
     ("path", "parameters"),
     [
         ("series", {}),
+        ("series", {"match[]": "{}"}),
+        ("labels", {"match[]": '{job=~".*"}'}),
+        ("label/a/values", {"match[]": ["up", "{}"]}),
+        ("labels", {**JOB, "start": "2023-11-14t22:13:20z"}),
+        ("labels", {**JOB, "limit": "٣"}),
+        ("labels", {**JOB, "limit": "9" * 20}),
+        ("metadata", {"limit": "x"}),
+        ("metadata", {"limit_per_metric": "1_0"}),
+        ("rules", {"type": "x"}),
+        ("query_exemplars", {"query": "up", "start": 2, "end": 1}),
+        ("query", {"query": "up", "lookback_delta": "x"}),
         ("query", {"query": "up", "time": "x"}),
+        ("query", {"query": "up", "time": "1e400"}),
         ("query", {"query": "up", "limit": "-1"}),
         ("query", {"query": "up", "timeout": "x"}),
         ("query", {"query": "sum("}),
         ("query_range", {"query": "up"}),
         ("query_range", {"query": "up", "start": 1, "end": 0, "step": 1}),
         ("query_range", {"query": "up", "start": 1, "end": 2, "step": 0}),
+        ("query_range", {"query": "up", "start": 1, "end": 2, "step": "-inf"}),
         ("query_range", {"query": "up", "start": 1, "end": 20_000, "step": 1}),
         ("query_range", {"query": "up[1m]", "start": 1, "end": 2, "step": 1}),
     ],
@@ -63,6 +82,15 @@ def test_errors(both: tuple[Peer, Peer], path: str, parameters: dict[str, Any]) 
     ours, theirs = (peer.ask(path, **parameters) for peer in both)
     theirs["error"] = re.sub(r"\d+:\d+: ", "", theirs["error"])
     assert ours == theirs
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path", ["query", "query_range", "query_exemplars", "series", "labels", "label/a/values", "metadata", "rules"]
+)
+def test_methods(embedded: Embedded, prometheus: RealPrometheus, method: str, path: str) -> None:
+    """What may be asked in which way, and the status of a request without parameters."""
+    assert embedded.status(method, path) == prometheus.status(method, path)
 
 
 @pytest.mark.parametrize(

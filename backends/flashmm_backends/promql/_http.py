@@ -17,7 +17,7 @@ from flashmm_backends.ports import MetricsReader, QueryRefused, Unavailable
 from flashmm_backends.promql import _encode as encode
 from flashmm_backends.promql._ast import Expr, RangeSelector, Selector, children
 from flashmm_backends.promql._limits import Limits
-from flashmm_backends.promql._parameters import MAX_MS, MIN_MS, Parameters, duration_ns, refused, time_ms
+from flashmm_backends.promql._parameters import MAX_MS, MIN_MS, Parameters, duration_ns, label_name, refused, time_ms
 from flashmm_backends.promql._parse import parse, parse_selector
 from flashmm_backends.promql._regex import compile_anchored
 from flashmm_backends.promql._scan import refuse_costly_patterns
@@ -31,8 +31,12 @@ _STATUS: Final = {
     "timeout": 503,
     "unavailable": 503,
 }
+_POSTED: Final = frozenset({"query", "query_range", "query_exemplars", "series", "labels"})
+"""What takes a form as well as an address."""
 _JSON: Final = {"content-type": "application/json"}
 _POINTS_MAX: Final = 11_000
+_EMPTY_MATCH: Final = "match[] must contain at least one non-empty matcher"
+_EMPTY_SELECTOR: Final = "parse error: vector selector must contain at least one non-empty matcher"
 _TRUNCATED: Final = "results truncated due to limit"
 _TIMEOUT_SECONDS_MAX: Final = 3600.0
 _BUILD: Final = {
@@ -101,8 +105,11 @@ class PrometheusApi:
         path: decoded, what follows /api/v1/. query: the address's query string. body, content_type: a posted form.
         """
         try:
-            handler = self._handler(path.strip("/"))
-            if method not in ("GET", "HEAD", "POST"):
+            name = path.strip("/")
+            if method == "OPTIONS":
+                return Response(204, b"", {})
+            handler = self._handler(name)
+            if method != "GET" and (method != "POST" or name not in _POSTED):
                 return Response(405, encode.failure("bad_data", f"method {method} is not allowed"))
             return Response(200, await handler(Parameters.of(query, body, content_type)))
         except QueryRefused as error:
@@ -122,8 +129,8 @@ class PrometheusApi:
     async def _query(self, parameters: Parameters) -> bytes:
         limit = parameters.limit()
         at_ms = parameters.optional_time("time", self._clock())
-        text, seconds = _query_text(parameters), _timeout_seconds(parameters)
-        with _query_errors():
+        text, seconds = self._query_text(parameters), _timeout_seconds(parameters)
+        with _parameter_errors("query"):
             result = await _within(seconds, self._metrics.query(text, at_ms))
         notes = result.annotations
         if limit and max(len(result.samples), len(result.matrix)) > limit:
@@ -134,16 +141,29 @@ class PrometheusApi:
     async def _query_range(self, parameters: Parameters) -> bytes:
         limit = parameters.limit()
         start_ms, end_ms, step_ms = _grid(parameters)
-        text, seconds = _query_text(parameters), _timeout_seconds(parameters)
-        with _query_errors():
+        text, seconds = self._query_text(parameters), _timeout_seconds(parameters)
+        with _parameter_errors("query"):
             result = await _within(seconds, self._metrics.query_range(text, start_ms, end_ms, step_ms))
         rows, notes = result.series, result.annotations
         if limit and len(rows) > limit:
             rows, notes = rows[:limit], (*notes, _TRUNCATED)
         return await asyncio.to_thread(lambda: encode.success(encode.matrix(rows), notes))
 
+    def _query_text(self, parameters: Parameters) -> str:
+        """The query. A lookback other than ours is refused; 0 asks for the default."""
+        try:
+            asked_ns = parameters.text("lookback_delta") and duration_ns(parameters.text("lookback_delta"))
+        except ValueError as error:
+            raise QueryRefused("bad_data", f"error parsing lookback delta duration: {error}") from None
+        own_ms = self._limits.lookback_ms
+        if asked_ns and asked_ns != own_ms * 1_000_000:
+            raise QueryRefused("bad_data", f"lookback_delta is not supported: the lookback is {own_ms // 1000} s")
+        return parameters.text("query")
+
     async def _query_exemplars(self, parameters: Parameters) -> bytes:
         start_ms, end_ms = _span(parameters)
+        if end_ms < start_ms:
+            raise QueryRefused("bad_data", "end timestamp must not be before start timestamp")
         expr = await asyncio.to_thread(parse, parameters.text("query"), self._limits)
         found = await self._read_exemplars(list(_selectors(expr)), start_ms, end_ms)
         told = ((series.labels, series.exemplars) for series in found)
@@ -161,7 +181,8 @@ class PrometheusApi:
     async def _series(self, parameters: Parameters) -> bytes:
         if not parameters.all("match[]"):
             raise QueryRefused("bad_data", "no match[] parameter provided")
-        found = await self._matching(parameters)
+        with _parameter_errors("match[]"):
+            found = await self._matching(parameters)
         return await asyncio.to_thread(lambda: _listed([dict(labels) for labels in found], parameters))
 
     async def _labels(self, parameters: Parameters) -> bytes:
@@ -170,7 +191,8 @@ class PrometheusApi:
             lambda: _listed(sorted({name for labels in found for name, _ in labels}), parameters)
         )
 
-    async def _label_values(self, name: str, parameters: Parameters) -> bytes:
+    async def _label_values(self, in_address: str, parameters: Parameters) -> bytes:
+        name = label_name(in_address)
         if not name:
             raise QueryRefused("bad_data", 'invalid label name: ""')
         found = await self._matching(parameters)
@@ -184,8 +206,7 @@ class PrometheusApi:
         """Every series that any `match[]` selects, sorted; all where there is none."""
         start_ms, end_ms = _span(parameters)
         texts = parameters.all("match[]")
-        with _match_errors():
-            refuse_costly_patterns(" ".join(texts))
+        refuse_costly_patterns(" ".join(texts))
 
         def read() -> list[Labels]:
             selectors = [_selector(text, self._limits) for text in texts] or [()]
@@ -194,8 +215,8 @@ class PrometheusApi:
         return await asyncio.to_thread(read)
 
     async def _metadata(self, parameters: Parameters) -> bytes:
-        metric, limit = parameters.text("metric"), parameters.parsed("limit", int, -1)
-        per_metric = parameters.parsed("limit_per_metric", int, -1)
+        metric, limit = parameters.text("metric"), parameters.number("limit")
+        per_metric = parameters.number("limit_per_metric")
         families: dict[str, list[Metadata]] = {}
         for known in await asyncio.to_thread(self._source.metadata):
             if metric in ("", known.name):
@@ -207,29 +228,25 @@ class PrometheusApi:
     async def _buildinfo(self, _: Parameters) -> bytes:
         return encode.success(encode.json_text(_BUILD))
 
-    async def _rules(self, _: Parameters) -> bytes:
+    async def _rules(self, parameters: Parameters) -> bytes:
         """No rule is evaluated behind this API: alerts have an address of their own."""
+        if (kind := parameters.text("type").lower()) not in ("", "alert", "record"):
+            raise refused("type", f'not supported value "{kind}"')
         return encode.success('{"groups":[]}')
 
     async def _alerts(self, _: Parameters) -> bytes:
         return encode.success('{"alerts":[]}')
 
 
-def _query_text(parameters: Parameters) -> str:
-    if parameters.text("lookback_delta"):
-        raise QueryRefused("bad_data", "lookback_delta is not supported: the lookback is five minutes")
-    return parameters.text("query")
-
-
 @contextmanager
-def _query_errors() -> Generator[None]:
-    """A query that is wrong in itself is a bad parameter."""
+def _parameter_errors(name: str) -> Generator[None]:
+    """What is wrong in itself is a bad parameter."""
     try:
         yield
     except QueryRefused as error:
-        if error.kind != "bad_data":
+        if error.kind != "bad_data" or error.message.startswith("invalid parameter"):
             raise
-        raise refused("query", error.message) from error
+        raise refused(name, error.message) from error
 
 
 def _timeout_seconds(parameters: Parameters) -> float:
@@ -272,19 +289,14 @@ def _span(parameters: Parameters) -> tuple[int, int]:
 
 
 def _selector(text: str, limits: Limits) -> tuple[Matcher, ...]:
-    with _match_errors():
-        matchers = parse_selector(text, limits)
-    if all(_matches_empty(matcher) for matcher in matchers):
-        raise refused("match[]", "match[] must contain at least one non-empty matcher")
-    return matchers
-
-
-@contextmanager
-def _match_errors() -> Generator[None]:
     try:
-        yield
+        matchers = parse_selector(text, limits)
     except QueryRefused as error:
-        raise refused("match[]", error.message) from error
+        # The parser library sees it sooner, and names an expression's selector.
+        raise QueryRefused(error.kind, error.message.replace(_EMPTY_SELECTOR, _EMPTY_MATCH)) from error
+    if all(_matches_empty(matcher) for matcher in matchers):
+        raise QueryRefused("bad_data", _EMPTY_MATCH)
+    return matchers
 
 
 def _matches_empty(matcher: Matcher) -> bool:

@@ -19,7 +19,7 @@ def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
     """The route; its forms are Prometheus's, so the OpenAPI document leaves them out."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
-    @router.api_route("/{path:path}", methods=["GET", "POST"])
+    @router.api_route("/{path:path}", methods=["GET", "POST", "OPTIONS"])
     async def prometheus(request: Request, path: str) -> Response:
         body = await _bounded_body(request)
         if body is None:
