@@ -12,8 +12,17 @@ def _rounded(values: Floats, nearest: Floats | float = 1.0) -> Floats:
     return np.floor(values * inverse + 0.5) / inverse
 
 
+def _at_least(values: Floats, low: Floats) -> Floats:
+    """Nothing is above infinity, as Go has it: not even NaN."""
+    return np.where(np.isposinf(values) | np.isposinf(low), np.inf, np.maximum(values, low))
+
+
+def _at_most(values: Floats, high: Floats) -> Floats:
+    return -_at_least(-values, -high)
+
+
 def _clamped(values: Floats, low: Floats, high: Floats) -> Floats:
-    return np.maximum(low, np.minimum(high, values))
+    return _at_least(_at_most(values, high), low)
 
 
 def _radians(values: Floats) -> Floats:
@@ -54,7 +63,7 @@ ELEMENTWISE: dict[str, Callable[..., Floats]] = {
     "sgn": _sign,
     "round": _rounded,
     "clamp": _clamped,
-    "clamp_min": np.maximum,
-    "clamp_max": np.minimum,
+    "clamp_min": _at_least,
+    "clamp_max": _at_most,
 }
 """By name: (values of shape (rows, steps), scalars of shape (steps,) …) → values."""
