@@ -30,7 +30,7 @@ def presented_token(authorization: str) -> str:
 
 
 class Access:
-    """ASGI middleware: 421 for a foreign Host (DNS rebinding), 401 without the token.
+    """ASGI middleware: 421 for a foreign Host (DNS rebinding), 401 without the token, 400 for a body of two lengths.
 
     hosts: names that Host may carry besides loopback's; `*` lets any through. token: empty for none; probes need
     none.
@@ -49,6 +49,8 @@ class Access:
             return await _refuse(
                 scope, send, 421, "This server does not answer to that Host; see http.allowed_hosts."
             )
+        if _header(scope, b"content-length") and _header(scope, b"transfer-encoding"):
+            return await _refuse(scope, send, 400, "Send Content-Length or Transfer-Encoding, not both.")
         if scope["path"] not in _OPEN and not self._admits(_header(scope, b"authorization")):
             return await _refuse(scope, send, 401, "Send the token as a bearer token, or as HTTP Basic's password.")
         return await self._app(scope, receive, send)
@@ -92,5 +94,7 @@ async def _refuse(scope: Scope, send: Send, status: int, text: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
     if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="flashmm", charset="UTF-8"'))
+    if status == 400:
+        headers.append((b"connection", b"close"))  # what follows may be another's: a proxy may have counted otherwise
     await send({"type": f"{prefix}.start", "status": status, "headers": headers})
     await send({"type": f"{prefix}.body", "body": text.encode() + b"\n"})

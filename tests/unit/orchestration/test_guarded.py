@@ -142,6 +142,17 @@ async def test_a_body_without_end_after_the_answer_is_cut_off() -> None:
         await open_door.trickled("request_timeout", writer, b"x")
 
 
+async def test_a_body_of_two_lengths_is_refused() -> None:
+    """A proxy may take for the next request what we take for this one's body: the connection ends with it."""
+    both = (
+        b"POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    async with door(request_s=30) as open_door:
+        answer = await open_door.exchange(both + b"0\r\n\r\n" + HEAD + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
     """However much it asked for."""
     sent = b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n"
