@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flashmm_backends.batch import Batch, Event, Labels, Span
+from flashmm_backends.batch import Batch, Event, Labels, LogRecord, Span
 from flashmm_backends.histogram import NativeHistogram
 
 
@@ -216,6 +216,25 @@ class TraceReader(Protocol):
     async def orders(
         self, window: Window, where: Mapping[str, str] | None = None, limit: int = 100
     ) -> Sequence[OrderSummary]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A log record, and the `service.name` of who wrote it, empty where it has none."""
+
+    record: LogRecord
+    service: str
+
+
+class LogReader(Protocol):
+    """Log records for people, the latest first. Raises QueryRefused, Unavailable.
+
+    where: `trace_id` in hexadecimal, `service`; `severity_min`: least severity number; `text`: occurs in the body.
+    """
+
+    async def logs(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 1_000
+    ) -> Sequence[LogLine]: ...
 
 
 class Store(Protocol):

@@ -18,6 +18,7 @@ from flashmm_instrumentation.semconv import events
 from flashmm_orchestration._web import http_service, limits, new_registry
 from flashmm_orchestration.api._wire import Json
 from flashmm_orchestration.api.events import events_router
+from flashmm_orchestration.api.logs import logs_router
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
@@ -116,6 +117,7 @@ def _routers(
         streams_router(ledger, told.rows),
         orders_router(stores.traces, time.time_ns, told.rows, told.size),
         traces_router(stores.traces, told.rows),
+        logs_router(ledger, time.time_ns, told.rows, told.size),
         prometheus_router(stores.prometheus, told.promql),
         probes_router(health, registry, lambda: _about(settings, ledger)),
     )

@@ -16,6 +16,7 @@ from flashmm_backends.shards import LedgersSettings, ShardedEvents, ShardedTrace
 from flashmm_orchestration._web import http_service, limits, new_registry
 from flashmm_orchestration.api._wire import Json
 from flashmm_orchestration.api.events import events_router
+from flashmm_orchestration.api.logs import no_logs_router
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.probes import probes_router
 from flashmm_orchestration.api.prometheus import prometheus_router
@@ -90,6 +91,7 @@ async def relay(settings: Settings) -> AsyncGenerator[Relay]:
             events_router(events, time.time_ns, told.rows, told.size),
             orders_router(stores.traces, time.time_ns, told.rows, told.size),
             traces_router(stores.traces, told.rows),
+            no_logs_router(),
             prometheus_router(stores.prometheus, told.promql),
             probes_router(health, registry, lambda: _about(followers)),
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from flashmm_backends.batch import Batch, Labels, LogRecord, Span
+from flashmm_backends.batch import Batch, Labels, Span
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._archive import Archive, ArchiveStatus
 from flashmm_backends.ledger._archive_settings import ArchiveSettings
@@ -26,6 +26,7 @@ from flashmm_backends.ledger._journal import Entry, JournalFile
 from flashmm_backends.ledger._keys import KeyLists
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._lock import directory_lock
+from flashmm_backends.ledger._logs import read_logs
 from flashmm_backends.ledger._maintenance import Maintenance
 from flashmm_backends.ledger._reading import Reading
 from flashmm_backends.ledger._recent import RecentEvents, columns_of, latest_times, selected
@@ -39,7 +40,6 @@ from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_backends.ledger._traces import (
     read_exemplars,
-    read_logs,
     read_order,
     read_orders,
     read_trace,
@@ -48,6 +48,7 @@ from flashmm_backends.ledger.streams import Anchors, Gap, RunState, StreamState,
 from flashmm_backends.ports import (
     Completeness,
     EventTable,
+    LogLine,
     OrderSummary,
     OrderTrace,
     Page,
@@ -194,11 +195,8 @@ class Ledger:
 
     async def logs(
         self, window: Window, where: Mapping[str, str] | None = None, limit: int = 1_000
-    ) -> Sequence[LogRecord]:
-        """Log records for people in a window, the latest first.
-
-        where: columns by equality; `severity_min`: least severity number; `text`: occurs in the body.
-        """
+    ) -> Sequence[LogLine]:
+        """See LogReader. where: any other column by equality too."""
         return await self._parts.reading.read(lambda view: read_logs(view, window, where, limit))
 
     async def exemplars(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Sequence[ExemplarSeries]:

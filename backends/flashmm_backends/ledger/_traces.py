@@ -1,21 +1,20 @@
-"""Traces, orders, logs and exemplars out of their tables."""
+"""Traces, orders and exemplars out of their tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flashmm_backends.batch import Exemplar, LogRecord, Span
+from flashmm_backends.batch import Exemplar, Span
 from flashmm_backends.ledger._events import read_order_events
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import Query, View
-from flashmm_backends.ledger._rows import exemplar_of, log_of, span_of
+from flashmm_backends.ledger._rows import exemplar_of, span_of
 from flashmm_backends.ledger._rows_source import column_list, where_sql
-from flashmm_backends.ledger._tables import EXEMPLARS, LOGS, SPANS
+from flashmm_backends.ledger._tables import EXEMPLARS, SPANS
 from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
 from flashmm_backends.promql.source import ExemplarSeries, Matcher
 from flashmm_instrumentation.semconv import events as kinds
 
 _SPAN_COLUMNS: Final = column_list([column.name for column in SPANS.columns[:14]])
-_LOG_COLUMNS: Final = column_list([column.name for column in LOGS.columns])
 
 
 def read_trace(view: View, trace_id: bytes) -> Sequence[Span]:
@@ -53,24 +52,6 @@ def read_orders(view: View, window: Window, where: Mapping[str, str] | None, lim
     query = Query("orders", SPANS, [*span, *values, limit], span, parts={"where": conditions})
     rows = view.run(query).fetchall()
     return [OrderSummary(row[0], bytes.fromhex(row[1]), *row[2:]) for row in rows]
-
-
-def read_logs(view: View, window: Window, where: Mapping[str, str] | None, limit: int) -> Sequence[LogRecord]:
-    """Log records in the window, the latest first.
-
-    where: columns by equality; `severity_min` is the least severity number, `text` must occur in the body.
-    """
-    rest = dict(where or {})
-    severity, text = rest.pop("severity_min", None), rest.pop("text", None)
-    conditions, values = where_sql(LOGS, rest)
-    if severity is not None:
-        conditions, values = f"{conditions} AND severity >= TRY_CAST(? AS BIGINT)", [*values, severity]
-    if text is not None:
-        conditions, values = f"{conditions} AND contains(lower(body), lower(?))", [*values, text]
-    span = (window.start_ns, window.end_ns)
-    parts = {"columns": _LOG_COLUMNS, "where": conditions}
-    rows = view.run(Query("logs", LOGS, [*span, *values, limit], span, parts=parts)).fetchall()
-    return [log_of(row) for row in rows]
 
 
 def read_exemplars(

@@ -55,11 +55,27 @@ class OrderCursor:
         return Window(self.start_ns, self.end_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class LogCursor:
+    """The same for log lines. time_ns: of the last one; ties: how many of that nanosecond were given so far."""
+
+    start_ns: _Int64
+    end_ns: _Int64
+    time_ns: _Int64
+    ties: Annotated[int, Field(ge=1, le=1_000_000)]
+
+    @property
+    def window(self) -> Window:
+        """That of the first page."""
+        return Window(self.start_ns, self.end_ns)
+
+
 _EVENTS: Final = TypeAdapter(EventCursor)
 _ORDERS: Final = TypeAdapter(OrderCursor)
+_LOGS: Final = TypeAdapter(LogCursor)
 
 
-def encoded(cursor: EventCursor | OrderCursor) -> str:
+def encoded(cursor: EventCursor | OrderCursor | LogCursor) -> str:
     """The cursor as a client carries it."""
     return base64.urlsafe_b64encode(orjson.dumps(cursor)).decode().rstrip("=")
 
@@ -72,6 +88,11 @@ def event_cursor(text: str) -> EventCursor:
 def order_cursor(text: str) -> OrderCursor:
     """What `encoded` made. Raises QueryRefused for anything else."""
     return _decoded(text, _ORDERS)
+
+
+def log_cursor(text: str) -> LogCursor:
+    """What `encoded` made. Raises QueryRefused for anything else."""
+    return _decoded(text, _LOGS)
 
 
 def _decoded(text: str, adapter: "TypeAdapter[_T]") -> _T:

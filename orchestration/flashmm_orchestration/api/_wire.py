@@ -1,6 +1,7 @@
 """Stored things as JSON: the only place where dataclasses of the ports become maps.
 
-Nanoseconds of orders and spans are strings, as in OTLP's own JSON: JavaScript's numbers are too coarse for them.
+Nanoseconds of orders, spans and log lines are strings, as in OTLP's own JSON: JavaScript's numbers are too coarse
+for them.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from flashmm_backends.batch import Event, Span, SpanEvent
-from flashmm_backends.ports import Completeness, EventTable, OrderSummary, OrderTrace, Window
+from flashmm_backends.ports import Completeness, EventTable, LogLine, OrderSummary, OrderTrace, Window
 
 JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequence["JsonValue"]
 Json = dict[str, JsonValue]
@@ -89,6 +90,24 @@ def span(item: Span) -> Json:
 
 def _span_event(item: SpanEvent) -> Json:
     return {"name": item.name, "time_ns": str(item.time_ns), "attributes": plain(item.attributes)}
+
+
+def log_line(line: LogLine) -> Json:
+    """One log record, and which service wrote it."""
+    item = line.record
+    return {
+        "time_ns": str(item.time_ns),
+        "observed_ns": str(item.observed_ns),
+        "service": line.service,
+        "severity": item.severity,
+        "severity_text": item.severity_text,
+        "body": plain(item.body),
+        "scope": item.scope,
+        "event_name": item.event_name,
+        "attributes": plain(item.attributes),
+        "trace_id": item.trace_id.hex(),
+        "span_id": item.span_id.hex(),
+    }
 
 
 def event(item: Event) -> Json:

@@ -77,7 +77,8 @@ SELECT {columns} FROM {source} WHERE order_id = ? ORDER BY time_ns, seq;
 
 -- name: logs
 -- Log records in a window, the latest first.
-SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where} ORDER BY time_ns DESC LIMIT ?;
+SELECT {columns} FROM {source} WHERE time_ns >= ? AND time_ns < ? {where}
+ORDER BY time_ns DESC, observed_ns DESC, resource, span_id, body LIMIT ?;
 
 -- name: exemplars
 -- Exemplars of some series in a span of time.

@@ -18,9 +18,13 @@ SELECT id, hash, labels, type, unit, help FROM series ORDER BY id;
 -- Resources already stored.
 SELECT id FROM resources;
 
--- name: resource
--- Attributes of one resource.
-SELECT attributes FROM resources WHERE id = ?;
+-- name: resources_by_id
+-- Resources of these ids.
+SELECT id, attributes FROM resources WHERE list_contains(?::VARCHAR[], id);
+
+-- name: resources_with
+-- Resources with a piece of JSON in their attributes.
+SELECT id, attributes FROM resources WHERE contains(attributes, ?);
 
 -- name: files
 -- Every sealed file, in order of arrival.

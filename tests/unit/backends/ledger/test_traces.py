@@ -11,7 +11,7 @@ from tests.unit.backends.ledger.conftest import START_NS, Clock, Opener
 from flashmm_backends.batch import Batch, LogRecord, Resource, Span, SpanEvent, SpanLink
 from flashmm_backends.ledger import Ledger
 from flashmm_backends.ledger._json import from_json, to_json
-from flashmm_backends.ports import NotFound, Window
+from flashmm_backends.ports import LogLine, NotFound, Window
 
 ORDER = {"flashmm__order__id": "o-1"}
 EVER = Window(0, 2**62)
@@ -85,13 +85,30 @@ async def test_what_is_not_there(ledger: Ledger) -> None:
 async def test_logs_by_window_severity_and_text(ledger: Ledger) -> None:
     """People find their log records, the latest first."""
     records = [
-        LogRecord(START_NS + i, 0, 9 + 4 * i, "X", f"Line {i}", 7, "scope", "", {"k": i}, b"", b"") for i in range(3)
+        LogRecord(START_NS + i, 0, 9 + 4 * i, "X", f'Line "{i}"', 7, "scope", "", {"k": i}, b"", b"")
+        for i in range(3)
     ]
+    lines = [LogLine(record, "x") for record in records]
     await ledger.append(Batch(0, logs=records, resources=[Resource(7, {"service.name": "x"})]))
-    assert list(await ledger.logs(EVER)) == records[::-1]
-    assert list(await ledger.logs(EVER, {"severity_min": "13"}, limit=1)) == [records[2]]
-    assert list(await ledger.logs(EVER, {"text": "line 1"})) == [records[1]]
-    assert list(await ledger.logs(Window(START_NS, START_NS + 1), {"scope": "scope"})) == [records[0]]
+    assert list(await ledger.logs(EVER)) == lines[::-1]
+    assert list(await ledger.logs(EVER, {"severity_min": "13"}, limit=1)) == [lines[2]]
+    assert list(await ledger.logs(EVER, {"text": 'line "1"'})) == [lines[1]]
+    assert list(await ledger.logs(Window(START_NS, START_NS + 1), {"scope": "scope"})) == [lines[0]]
+
+
+async def test_logs_by_service(open_ledger: Opener, clock: Clock) -> None:
+    """Before they are in tables, in them, and sealed; a service whose name holds another's is another."""
+    names = {7: 'a "b"', 8: 'a "b" c', 9: ""}
+    records = [LogRecord(START_NS + i, 0, 9, "X", "line", i, "", "", {}, b"", b"") for i in names]
+    resources = [Resource(i, {"host": "h", "service.name": name} if name else {}) for i, name in names.items()]
+    async with open_ledger() as ledger:
+        await ledger.append(Batch(0, logs=records, resources=resources))
+        for _ in range(3):
+            assert [line.service for line in await ledger.logs(EVER)] == ["", 'a "b" c', 'a "b"']
+            assert await ledger.logs(EVER, {"service": 'a "b"'}) == [LogLine(records[0], 'a "b"')]
+            assert await ledger.logs(EVER, {"service": "b"}) == []
+            clock.forward(86_401)
+            await ledger.maintain()
 
 
 JSON = st.recursive(

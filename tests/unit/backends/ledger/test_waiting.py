@@ -15,7 +15,7 @@ from flashmm_backends.ledger import LedgerSettings, Request
 from flashmm_backends.ledger._events import read_events
 from flashmm_backends.ledger._ledger import Ledger
 from flashmm_backends.ledger._waiting import WaitingRows, rows_after, rows_by_table
-from flashmm_backends.ports import Completeness, Window
+from flashmm_backends.ports import Completeness, LogLine, Window
 
 EVER = Window(0, 2**62)
 KIND = "flashmm.transfer"
@@ -53,7 +53,7 @@ async def test_orders_traces_and_logs_are_read_before_they_are_in_tables(open_le
         assert (len(order.placement), len(order.events)) == (1, 1)
         assert len(await ledger.trace((1).to_bytes(16, "big"))) == 1
         assert [each.order_id for each in await ledger.orders(EVER)] == ["o1"]
-        assert await ledger.logs(EVER) == [log]
+        assert await ledger.logs(EVER) == [LogLine(log, "")]
         assert tables_of(ledger) == {}
 
 
