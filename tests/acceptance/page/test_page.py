@@ -245,6 +245,20 @@ async def test_a_rejected_order_says_why(site, port, visit):
     assert visit.complaints == []
 
 
+async def test_an_expiry_is_no_failure(site, port, visit):
+    """A quote that expires is drawn like one that was cancelled, a rejection as what went wrong."""
+    bot, now = Bot(), time.time_ns()
+    feed_everything(site, bot, now)
+    states = ("expired", "cancelled", "rejected")
+    site.feed(bot.events(now, *(order(bot, state, now, state) for state in states)))
+    await visit.open(port)
+    colours = []
+    for state in states:
+        chip = await visit.page.wait_for_selector(f'[data-order="{state}"] .chip[data-state="{state}"]')
+        colours.append(await chip.evaluate("chip => getComputedStyle(chip).color"))
+    assert colours[0] == colours[1] != colours[2]
+
+
 async def test_why_it_does_not_quote(site, port, visit):
     """In a control arm the page says so, for how long, and draws no spread of ours; the market's goes on."""
     bot, now = Bot(), time.time_ns()

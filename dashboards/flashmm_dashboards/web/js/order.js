@@ -1,9 +1,10 @@
-/** One order: where the time of its placement went, and what happened to it later. */
+/** One order: where the time of its placement went, and what happened to it later; or a trace that is about none. */
 
 import { byId, el, setText } from "./dom.js";
 import { isDecimal, sign } from "./decimal.js";
 import { durationText, exactClock, stepped } from "./format.js";
 import { bar } from "./panels.js";
+import { describeTrace, failed, linesPath, micros, nanos, section, timed } from "./trace.js";
 
 const PLACEMENTS_MAX = 5;
 const STATES = { "flashmm.fill": "fill", "flashmm.order": "state" };
@@ -23,7 +24,7 @@ export class OrderDialog {
     return this.show(`Order ${id}`, () => order(id));
   }
 
-  /** What the address asks for: `?order=<id>`, or `?trace=<id>` for the order that a trace is about. */
+  /** What the address asks for: `?order=<id>`, or `?trace=<id>` for a trace, or the order that it is about. */
   openAddressed() {
     const asked = new URLSearchParams(location.search);
     if (asked.has("order")) this.open(asked.get("order"));
@@ -46,7 +47,9 @@ export class OrderDialog {
 
   /** Again, when more is known of instruments. */
   draw() {
-    if (this.found && this.dialog.open) this.fill(`Order ${this.found.order_id}`, ...describe(this.found, (item) => this.instrumentOf(item)));
+    if (!this.found || !this.dialog.open) return;
+    if (this.found.lines) this.fill(`Trace ${this.found.trace_id}`, ...describeTrace(this.found));
+    else this.fill(`Order ${this.found.order_id}`, ...describe(this.found, (item) => this.instrumentOf(item)));
   }
 
   fill(title, subtitle, parts) {
@@ -62,7 +65,7 @@ const order = (id) => ask(`/api/orders/?id=${encodeURIComponent(id)}`, `Order ${
 async function ofTrace(id) {
   const found = await ask(`/api/traces/${encodeURIComponent(id)}`, `Trace ${id}`);
   if (found.sorry) return found;
-  return found.order_id ? order(found.order_id) : { sorry: `Trace ${id} is about no order.` };
+  return found.order_id ? order(found.order_id) : { ...found, lines: await ask(linesPath(found), "Its log lines") };
 }
 
 /** The answer, or { sorry: what to say }. */
@@ -70,6 +73,7 @@ async function ask(path, what) {
   try {
     const answer = await fetch(path);
     if (answer.ok) return await answer.json();
+    if (answer.status === 501) return { sorry: (await answer.json()).error.message };
     return { sorry: answer.status === 404 ? `${what} is not in the store: it may be too old, or not there yet.` : `The store answered ${answer.status}. Try again in a moment.` };
   } catch (failure) {
     return { sorry: `${what} could not be loaded: ${failure.message}. Try again in a moment.` };
@@ -110,11 +114,6 @@ function marketOf(root, events) {
   return { ...owner, venue: said.venue ?? attributes["flashmm.venue"], symbol: said.symbol ?? attributes["flashmm.symbol"] };
 }
 
-function timed(span) {
-  const start = nanos(span.start_ns);
-  return { ...span, start, at: start, end: nanos(span.end_ns) };
-}
-
 function byTime(a, b) {
   return a.at < b.at ? -1 : Number(a.at > b.at);
 }
@@ -124,16 +123,6 @@ function flat(event) {
   return { ...fields, at: nanos(fields.time_ns) };
 }
 
-function nanos(value) {
-  try {
-    return BigInt(value ?? 0);
-  } catch {
-    return 0n;
-  }
-}
-
-const micros = (span) => Number(span) / 1_000;
-
 function subtitle(root, events, instrument) {
   const order = events.find((event) => event.price !== undefined) ?? {};
   const attributes = root?.attributes ?? {};
@@ -142,20 +131,15 @@ function subtitle(root, events, instrument) {
   return `${what.filter(Boolean).join(" ")}${begun ? ` · ${exactClock(Number(begun / 1_000_000n))}` : ""}`;
 }
 
-function section(title, content) {
-  return el("section", {}, el("h3", {}, title), content);
-}
-
 function waterfall(root, spans) {
   const totalUs = Math.max(1, micros(root.end - root.start));
   const children = spans.filter((span) => span !== root).sort((a, b) => (a.start < b.start ? -1 : 1));
   const rows = [...children, root].flatMap((span) => {
-    const failed = span.status === 2 || span.status === "error" ? "failed" : "";
     const part = ["p50", micros(span.start - root.start) / totalUs, micros(span.end - span.start) / totalUs];
     const name = span === root ? whole(root) : String(span.name).replaceAll("_", " ");
     return [
       el("span", { className: span === root ? "whole" : "" }, name),
-      bar(failed || (span === root ? "total" : ""), [part]),
+      bar(failed(span) ? "failed" : span === root ? "total" : "", [part]),
       el("span", { className: "num" }, durationText(micros(span.end - span.start))),
       el("span", { className: "num dim" }, `${((100 * micros(span.end - span.start)) / totalUs).toFixed(0)} %`),
     ];
