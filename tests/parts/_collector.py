@@ -45,6 +45,7 @@ def collector_server(folder: Path, *overlays: Path | str, environment: Mapping[s
         log=home / "log",
         ports=ports,
         environment={**collector_environment(home, ports), **(environment or {})},
+        restarts=3,  # a bot's request that comes while it starts can end it: docs/internals/collector.md
     )
 
 

@@ -29,6 +29,7 @@ class Server:
 
     base_url: where its HTTP API answers. ready_url: answers 200 once it takes requests.
     log: what it printed, over all its starts. ports: by purpose, for those that have several.
+    restarts: how often it is started again where it ends while it starts, as by `restart` in docker-compose.yml.
     """
 
     name: str
@@ -39,11 +40,25 @@ class Server:
     ports: Mapping[str, int] = field(default_factory=dict[str, int])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
+    restarts: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and return once it is ready. Raises NotReady."""
         assert self._process is None, f"{self.name} runs already"
+        self._launch()
+        deadline, restarts = time.monotonic() + _START_SECONDS_MAX, self.restarts
+        while not answers(self.ready_url):
+            ended = self._process is None or self._process.poll() is not None
+            if time.monotonic() > deadline or (ended and not restarts):
+                self.kill()
+                raise NotReady(f"{self.name} did not become ready at {self.ready_url}:\n{self._tail()}")
+            if ended:
+                self._launch()
+                restarts -= 1
+            time.sleep(_POLL_SECONDS)
+
+    def _launch(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in self.command],
@@ -52,7 +67,6 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._wait_until_ready()
 
     def kill(self) -> None:
         """End it as a crash would: SIGKILL, nothing flushed. Does nothing when it isn't running."""
@@ -86,15 +100,6 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS_MAX
-        while not answers(self.ready_url):
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise NotReady(f"{self.name} did not become ready at {self.ready_url}:\n{self._tail()}")
-            time.sleep(_POLL_SECONDS)
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
