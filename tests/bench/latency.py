@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -18,7 +18,7 @@ import numpy as np
 from tests.product import Product, running_product
 
 from flashmm_instrumentation import BUY, MAKER, Bot, setup
-from flashmm_streaming.testing import connected
+from flashmm_streaming.testing import StreamClient, connected
 
 POINTS_PER_S = 10_000
 EXPORT_INTERVAL_MS = 1000
@@ -39,7 +39,7 @@ async def main_async(product: Product, seconds: float) -> None:
         connected(int(product.http.rpartition(":")[2])) as client,
         httpx.AsyncClient(base_url=product.http) as http,
     ):
-        await client.subscribe(["trades"])
+        await client.subscribe(["trades", "pnl"])
         await client.hear_until("subscribed")
         # The ledger has in memory what came since it was opened: let the window lie within.
         await asyncio.sleep(WINDOW_S)
@@ -50,17 +50,25 @@ async def main_async(product: Product, seconds: float) -> None:
             page.append(time.perf_counter() - begin)
             event.append(await until(begin, lambda number=number: _event(http, number)))
             await asyncio.sleep(max(0.0, EVERY_S - (time.perf_counter() - begin)))
-        metric = [await _metric(bot, http, number) for number in range(1, max(10, rounds // 10))]
+        metric = [await _metric(bot, client, http, number) for number in range(1, max(10, rounds // 10))]
     bot.close()
     report("event → page", page)
     report("event → queryable", event)
-    report(f"metric → queryable (exported every {EXPORT_INTERVAL_MS} ms)", metric)
+    for where, took in zip(("page", "queryable"), zip(*metric, strict=True), strict=True):
+        report(f"metric → {where} (exported every {EXPORT_INTERVAL_MS} ms)", took)
 
 
-async def _metric(bot: Bot, http: httpx.AsyncClient, number: int) -> float:
+async def _metric(bot: Bot, client: StreamClient, http: httpx.AsyncClient, number: int) -> tuple[float, float]:
+    """Seconds until the page's stream has it, and until a query answers it."""
     begin = time.perf_counter()
     bot.pnl("USDT", number, 0)
-    return await until(begin, lambda: _gauge(http, number))
+    return await asyncio.gather(_shown(begin, client, number), until(begin, lambda: _gauge(http, number)))
+
+
+async def _shown(begin: float, client: StreamClient, number: int) -> float:
+    while not any(item.get("realized") == str(number) for item in client.items.get("pnl", ())[-5:]):
+        await client.hear()
+    return time.perf_counter() - begin
 
 
 async def _event(http: httpx.AsyncClient, number: int) -> bool:
@@ -82,7 +90,7 @@ async def until(begin: float, seen: Callable[[], Awaitable[bool]]) -> float:
     return time.perf_counter() - begin
 
 
-def report(name: str, seconds: list[float]) -> None:
+def report(name: str, seconds: Sequence[float]) -> None:
     """One line: median and p99 in milliseconds."""
     low, high = np.percentile(np.array(seconds) * 1e3, [50, 99])
     print(f"{name:<52} p50 {low:7.1f} ms   p99 {high:7.1f} ms   n {len(seconds)}")
