@@ -187,14 +187,14 @@ async def test_a_range_that_is_no_matrix_is_no_answer() -> None:
         await ask_range(store)
 
 
-async def test_a_certificate_of_an_unknown_authority(certificate: Path) -> None:
+async def test_a_certificate_of_an_unknown_authority(certificates: Path) -> None:
     """It isn't asked again; with the authority in the settings it is trusted."""
-    with running_store(NOTHING, tls=certificate) as store:
+    with running_store(NOTHING, tls=certificates) as store:
         told = await why_not(store)
         assert "self-signed certificate" in told
         assert "metrics.ca_file (FLASHMM_METRICS__CA_FILE)" in told
         assert "tried once" in told
-        assert (await ask(store, ca_file=str(certificate / "cert.pem"))).type == "vector"
+        assert (await ask(store, ca_file=str(certificates / "cert.pem"))).type == "vector"
 
 
 async def test_nobody_listens() -> None:
