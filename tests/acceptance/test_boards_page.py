@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from tests.acceptance.conftest import Session
 from tests.acceptance.page.conftest import ARGUMENTS, chromium
 from tests.boards import boards
@@ -37,9 +37,9 @@ def test_every_board_is_drawn(session: Session, chromium) -> None:
             wanted = 21 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
             page.goto(f"{session.product.http}/boards/{board['uid']}")
             page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=40_000)
-            assert page.locator("#panels > section").count() == len(board["panels"])
-            assert page.inner_text("#title") == board["title"]
-            assert page.is_hidden("#trouble")
+            expect(page.locator("#panels > section")).to_have_count(len(board["panels"]))
+            expect(page.locator("#title")).to_have_text(board["title"])
+            expect(page.locator("#trouble")).to_be_hidden()
         assert complaints == []
 
 
@@ -48,9 +48,8 @@ def test_boards_are_listed(session: Session, chromium) -> None:
     with window(chromium, 1200, 700) as (page, complaints):
         page.goto(f"{session.product.http}/")
         page.click(".top >> text=Boards")
-        page.wait_for_selector("#list a")
         shown = page.locator("#list a")
-        assert shown.count() == len(list(boards()))
+        expect(shown).to_have_count(len(list(boards())))
         for place, (_, board) in enumerate(sorted(boards(), key=lambda each: _order(each[1]["uid"]))):
             text = shown.nth(place).inner_text()
             assert board["title"] in text and board["description"] in text
@@ -68,7 +67,7 @@ def test_no_such_board(session: Session, chromium) -> None:
         answer = page.goto(f"{session.product.http}/boards/<b>trader%2F")
         assert answer and answer.status == 404
         page.wait_for_selector("#trouble:has-text('There is no board “<b>trader/”')")
-        assert page.locator("#list a").count() == 5
+        expect(page.locator("#list a")).to_have_count(5)
 
 
 def test_a_curve_is_read_at_the_cursor(session: Session, chromium) -> None:
@@ -90,8 +89,8 @@ def test_a_bot_can_be_chosen(session: Session, chromium) -> None:
     """The variables offer what the store knows; choosing one asks for that alone."""
     with window(chromium, 1200, 700) as (page, complaints):
         page.goto(f"{session.product.http}/boards/flashmm-viewer")
-        assert page.locator("#bot option").all_inner_texts() == ["All", "demo-maker"]
-        assert page.locator("#symbol option").all_inner_texts() == ["All", "BTCUSDT"]
+        expect(page.locator("#bot option")).to_have_text(["All", "demo-maker"])
+        expect(page.locator("#symbol option")).to_have_text(["All", "BTCUSDT"])
         with page.expect_request(lambda request: "demo-maker" in request.url):
             page.select_option("#bot", label="demo-maker")
         assert complaints == []
@@ -128,5 +127,5 @@ def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
         href = page.locator(".slowest a").first.get_attribute("href", timeout=60_000)
         page.goto(f"{session.product.http}{href}")
         page.wait_for_selector("#order-dialog .waterfall")
-        assert page.inner_text("#order-title").startswith("Order ")
+        expect(page.locator("#order-title")).to_contain_text("Order ")
         assert complaints == []
