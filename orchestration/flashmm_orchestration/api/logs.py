@@ -71,9 +71,8 @@ def no_logs_router() -> APIRouter:
     """Where there is no store of log lines: says so, and where to look."""
     router = APIRouter(prefix="/api/logs", tags=["logs"])
 
-    @router.get("")
+    @router.get("", include_in_schema=False)
     async def log_lines() -> Response:
-        """Log lines are not read over several ledgers."""
         told = "log lines are not read over several ledgers: ask /api/logs of each, or the Loki that they are sent to"
         return problem(501, "not_implemented", told)
 

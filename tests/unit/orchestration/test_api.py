@@ -120,6 +120,12 @@ async def test_one_order_comes_whole() -> None:
         ("/api/orders/gone", 503, "it restarts"),
         ("/api/orders?start=yesterday", 400, "start='yesterday'"),
         ("/api/orders?limit=0", 422, "limit: "),
+        ("/api/orders?symbl=BTCUSDT", 400, "'symbl': /api/orders has no such parameter, it has start, end, symbol, "),
+        ("/api/orders?symbl=BTCUSDT", 400, "; did you mean symbol?"),
+        ("/api/orders?limit=0&x=1", 400, "'x': /api/orders has no such parameter"),
+        ("/api/orders/?id=o-1&start=1h", 400, "'start': /api/orders/ has no such parameter, it has id"),
+        ("/api/orders/o-1?start=1h", 400, "'start': /api/orders/{order_id} has no such parameter, it has none"),
+        ("/api/traces/00?limit=1", 400, "'limit': /api/traces/{trace_id} has no such parameter, it has none"),
     ],
 )
 async def test_errors_have_one_form(path: str, status: int, words: str) -> None:
@@ -128,6 +134,13 @@ async def test_errors_have_one_form(path: str, status: int, words: str) -> None:
         answer = await http.get(path)
     assert answer.status_code == status
     assert words in answer.json()["error"]["message"]
+
+
+async def test_probes_take_whatever_a_prober_adds() -> None:
+    """Load balancers and scrapers put parameters of their own into the address."""
+    async with client(OneOrder()) as http:
+        assert (await http.get("/livez?probe=1")).status_code == 200
+        assert (await http.get("/metrics?name[]=seen")).status_code == 200
 
 
 async def test_probes_follow_the_health_board() -> None:

@@ -1,0 +1,34 @@
+"""Query parameters that a route does not have: a misspelt one would otherwise change nothing, silently."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from flashmm_orchestration._sources import nearest
+
+
+@dataclass
+class UnknownParameter(Exception):
+    """A parameter that the route at a path does not take."""
+
+    name: str
+    path: str
+    known: Sequence[str]
+
+    def __str__(self) -> str:
+        has = f"has {', '.join(self.known)}" if self.known else "has none"
+        return f"{self.name[:64]!r}: {self.path} has no such parameter, it {has}{nearest(self.name, self.known)}"
+
+
+async def only_known(request: Request) -> None:
+    """A dependency of every route of our own API; Prometheus's takes any, as Prometheus does, and so do probes."""
+    route = request.scope["route"]
+    assert isinstance(route, APIRoute)
+    if not route.path.startswith("/api/") or not route.include_in_schema:
+        return
+    known = [field.alias for field in route.dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownParameter(name, route.path_format, known)
