@@ -212,6 +212,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._guard.places.leave(self)
         super().connection_lost(exc)
 
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - any of ASGI's messages
+        """Send it. A written refusal ends the handshake: uvicorn takes it for a failure of ours, and logs each."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
+
     def handle_parser_exception(self) -> None:
         """The connection ends by the peer's fault; text that is no UTF-8 is counted where it is logged."""
         super().handle_parser_exception()

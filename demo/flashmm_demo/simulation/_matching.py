@@ -47,10 +47,6 @@ class Ladder:
         prices = [*self.others, *(order.price for order in self.own)]
         return max(prices, key=self.rank, default=None)
 
-    def best_other(self) -> int | None:
-        """The best price without the bot's orders."""
-        return max(self.others, key=self.rank, default=None)
-
     def rank(self, price: int) -> int:
         """Higher is better on this side."""
         return self.sign * price

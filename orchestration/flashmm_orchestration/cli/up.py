@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -152,5 +153,5 @@ def _welcome(addresses: Mapping[str, str]) -> None:
     say(f"\n  live page   {addresses['http']}/")
     if "otlp_grpc" in addresses:
         say(f"  OTLP        {addresses['otlp_grpc']} (gRPC), {addresses['otlp_http']} (HTTP): point your bot here")
-    say(f"  API         {addresses['http']}/docs    PromQL in a shell: flashmm query up")
+    say(f"  API         {addresses['http']}/docs    PromQL in a shell: {sys.argv[0]} query up")
     say("  Ctrl-C ends it; what was received is kept.\n")

@@ -5,8 +5,8 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -73,6 +73,17 @@ class Door:
                 return await reader.read(-1)
             except ConnectionResetError:
                 return b""
+
+
+@contextmanager
+def heard(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """uvicorn's log, once a server has set it up: it does not reach the root."""
+    logger = logging.getLogger("uvicorn")
+    logger.addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(caplog.handler)
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -203,9 +214,10 @@ async def test_a_client_that_leaves_amid_its_request_is_counted(caplog: pytest.L
     """No traceback in the log."""
     sent = b"POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nquery"
     async with door(request_s=30) as open_door, open_door.connected(sent) as (_, writer):
-        await writer.drain()
-        writer.close()
-        await open_door.counted("disconnect")
+        with heard(caplog):
+            await writer.drain()
+            writer.close()
+            await open_door.counted("disconnect")
     assert "Traceback" not in caplog.text
 
 
@@ -221,14 +233,14 @@ async def test_a_mistake_is_logged_once_and_counted_always(
     reason: str, first: bytes, then: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody fills the log; and no traceback for what a client did."""
-    caplog.set_level(logging.INFO)
     async with door(request_s=30) as open_door:
-        for times in range(1, 6):
-            async with open_door.connected(first) as (reader, writer):
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(then)
-                await open_door.counted(reason, times)
-    assert len([record for record in caplog.records if record.name.startswith("uvicorn.error")]) <= 1
+        with heard(caplog):
+            for times in range(1, 6):
+                async with open_door.connected(first) as (reader, writer):
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(then)
+                    await open_door.counted(reason, times)
+    assert len([record for record in caplog.records if record.name.startswith("uvicorn.error")]) == 1
     assert "Traceback" not in caplog.text
 
 
@@ -284,6 +296,24 @@ async def test_as_many_frames_as_allowed_are_answered() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
         assert b'"pong"' in await reader.readuntil(b"}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ((b"upgrade\r\n", b"upgrade\r\norigin: http://evil.example\r\n"), b"403"),
+        ((b"localhost", b"evil.example"), b"421"),
+    ],
+)
+async def test_a_refused_websocket_fills_no_log(
+    changed: tuple[bytes, bytes], status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page of another site may try as often as it likes."""
+    async with door() as open_door:
+        with heard(caplog):
+            for _ in range(3):
+                assert (await open_door.exchange(UPGRADE.replace(*changed))).startswith(b"HTTP/1.1 " + status)
+    assert not caplog.records
 
 
 async def test_no_answer_is_sniffed() -> None:

@@ -6,6 +6,8 @@ import { clock, day, inUtc, minute } from "./format.js";
 /* global uPlot */
 
 const FONT = '11px Inter, system-ui, sans-serif';
+/** What half a time such as 20:50:30 takes beyond the last tick, which may stand at the very edge. */
+const HALF_LABEL = 26;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -89,7 +91,7 @@ export class TimeChart {
       width,
       height,
       pxAlign: false,
-      padding: [10, 14, this.options.bare ? 6 : 0, 0],
+      padding: [10, HALF_LABEL, this.options.bare ? 6 : 0, 0],
       legend: { show: false },
       tzDate: (at) => (inUtc() ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
       cursor: {
