@@ -23,7 +23,7 @@ class Flow:
 
 
 def flow_from_environment() -> Flow:
-    """The defaults, under `OTEL_BSP_*` for spans and `OTEL_BLRP_*` for events and log records."""
+    """The defaults, under `OTEL_BSP_*` for spans, `OTEL_BLRP_*` for events and log records, and our own of bytes."""
     return Flow(_limits("BLRP", _EVENTS), _limits("BSP", _SPANS), _limits("BLRP", _LOGS))
 
 
@@ -31,6 +31,7 @@ def _limits(processor: str, default: PumpLimits) -> PumpLimits:
     capacity = int(env_number(f"OTEL_{processor}_MAX_QUEUE_SIZE", default.capacity))
     return PumpLimits(
         capacity=capacity,
+        bytes_max=int(env_number("FLASHMM_QUEUE_MAX_BYTES", default.bytes_max)),
         batch=min(capacity, int(env_number(f"OTEL_{processor}_MAX_EXPORT_BATCH_SIZE", default.batch))),
         gather_s=env_number(f"OTEL_{processor}_SCHEDULE_DELAY", 1e3 * default.gather_s) / 1e3,
     )

@@ -189,7 +189,7 @@ class Order:
             scope.inputs.fill_price(price),
             scope.inputs.positive(quantity),
             amount_text(fee, "fee"),
-            fee_currency,
+            scope.inputs.identifier(fee_currency, "fee_currency"),
             known_liquidity(liquidity),
             scope.mid,
             scope.inputs.whole(exchange_ns),

@@ -34,6 +34,7 @@ from flashmm_instrumentation._sinks import (
     span_sink,
 )
 from flashmm_instrumentation._streams import EventRecord
+from flashmm_instrumentation._weights import event_bytes, log_bytes, span_bytes
 from flashmm_instrumentation.semconv.attributes import DropReason
 
 T = TypeVar("T")
@@ -59,9 +60,9 @@ class Pipeline:
         self._boundary = boundary
         self._flow = flow
         self._exporters = make()
-        self.events: Final = self._pump("events", "log", self._event_sink(resource), flow.events)
-        self._spans: Final = self._pump("spans", "span", self._span_sink(), flow.spans)
-        self._logs: Final = self._pump("logs", "log", self._log_sink(), flow.logs)
+        self.events: Final = self._pump("events", "log", self._event_sink(resource), event_bytes, flow.events)
+        self._spans: Final = self._pump("spans", "span", self._span_sink(), span_bytes, flow.spans)
+        self._logs: Final = self._pump("logs", "log", self._log_sink(), log_bytes, flow.logs)
         self._meter(resource)
         meters = self.meter_provider
         self.tracer_provider: Final = TracerProvider(
@@ -95,7 +96,14 @@ class Pipeline:
         pumps = (("events", "log", self.events), ("spans", "span", self._spans), ("logs", "log", self._logs))
         return [QueueState(name, what, partial(_depth, pump), pump.limits.capacity) for name, what, pump in pumps]
 
-    def _pump(self, name: str, what: str, sink: Callable[[Sequence[T]], Answer], limits: PumpLimits) -> Pump[T]:
+    def _pump(
+        self,
+        name: str,
+        what: str,
+        sink: Callable[[Sequence[T]], Answer],
+        weigh: Callable[[T], int],
+        limits: PumpLimits,
+    ) -> Pump[T]:
         def dropped(reason: DropReason, records: int) -> None:
             self._dropped(reason, records)
             self._sdk.processed(what, name, records, reason.value)
@@ -105,7 +113,7 @@ class Pipeline:
         def taken(records: int) -> None:
             self._sdk.processed(what, name, records)
 
-        return Pump(name, sink, dropped, taken, limits, threaded=self._flow.threaded)
+        return Pump(name, sink, weigh, dropped, taken, limits, threaded=self._flow.threaded)
 
     def _dropped(self, reason: DropReason, records: int) -> None:
         self.instruments.dropped(reason, records)

@@ -13,6 +13,8 @@ from flashmm_instrumentation._answers import Answer, Verdict
 from flashmm_instrumentation.semconv.attributes import DropReason
 
 T = TypeVar("T")
+_Weighed = tuple[int, T]
+"""A record and the bytes that it takes while it waits."""
 
 _CLOSING_RETRY_S: Final = 0.25
 _DOUBLINGS: Final = 30
@@ -20,13 +22,14 @@ _DOUBLINGS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class PumpLimits:
-    """capacity: records that wait; batch: records an export; gather_s: the wait that fills a batch.
+    """capacity and bytes_max: what may wait; batch: records an export; gather_s: the wait that fills a batch.
 
     retry_s_first: the wait after a refusal, doubled with each further one up to retry_s_max, whatever the peer asks.
     give_up_s: how long a batch is offered again where nobody says whether it could succeed.
     """
 
     capacity: int = 32_768
+    bytes_max: int = 67_108_864
     batch: int = 512
     gather_s: float = 0.02
     retry_s_first: float = 0.05
@@ -38,7 +41,7 @@ class Pump(Generic[T]):
     """Hands records on in order, in batches; what the peer does not take for now is kept and offered again.
 
     A full queue refuses the newest. Whatever is dropped is counted.
-    sink: offers a batch to the peer and tells its answer. It must not raise.
+    sink: offers a batch to the peer and tells its answer. weigh: a record's bytes of memory. Neither may raise.
     on_drop: told the reason and the number of records dropped. on_taken: how many the peer has taken.
     threaded: without a thread, records leave on flush() alone.
     """
@@ -47,6 +50,7 @@ class Pump(Generic[T]):
         self,
         name: str,
         sink: Callable[[Sequence[T]], Answer],
+        weigh: Callable[[T], int],
         on_drop: Callable[[DropReason, int], None],
         on_taken: Callable[[int], None],
         limits: PumpLimits,
@@ -55,6 +59,7 @@ class Pump(Generic[T]):
     ) -> None:
         self._name = name
         self._sink = sink
+        self._weigh = weigh
         self._on_drop = on_drop
         self._on_taken = on_taken
         self.limits: Final = limits
@@ -62,8 +67,9 @@ class Pump(Generic[T]):
         self._start()
 
     def _start(self) -> None:
-        self._queue: deque[T] = deque()
-        self._held: list[T] = []
+        self._queue: deque[_Weighed[T]] = deque()
+        self._held: list[_Weighed[T]] = []
+        self._bytes = 0
         self._size = self.limits.batch
         self._refusals = 0
         self._unclear_s: float | None = None
@@ -87,10 +93,17 @@ class Pump(Generic[T]):
         if self._closing.is_set():
             self._on_drop(DropReason.CLOSED, 1)
             return False
+        weight = self._weigh(record)
         if len(self._queue) >= self.limits.capacity:
             self._on_drop(DropReason.QUEUE_FULL, 1)
             return False
-        self._queue.append(record)
+        if self._bytes + weight > self.limits.bytes_max:
+            self._on_drop(DropReason.QUEUE_BYTES, 1)
+            return False
+        # No lock, in which a finaliser's or a signal handler's log line could wait for itself: the interpreter lets
+        # no other thread in between the parts of this addition.
+        self._bytes += weight
+        self._queue.append((weight, record))
         if not self._wake.is_set():
             self._oldest_s = self._oldest_s or time.monotonic()
             self._wake.set()
@@ -131,6 +144,7 @@ class Pump(Generic[T]):
         if left := self.depth:
             self._queue.clear()
             self._held = []
+            self._bytes = 0
             self._on_drop(DropReason.CLOSED, left)
 
     def _run(self) -> None:
@@ -146,7 +160,7 @@ class Pump(Generic[T]):
     def _drain(self, deadline_s: float) -> bool:
         lost = False
         while self._held or self._fill():
-            offered = self._held[: self._size]
+            offered = [record for _, record in self._held[: self._size]]
             answer = self._sink(offered)
             if answer.verdict is Verdict.TAKEN:
                 self._taken(len(offered), answer.refused)
@@ -186,7 +200,9 @@ class Pump(Generic[T]):
         return True
 
     def _done(self, records: int) -> None:
+        gone = sum(weight for weight, _ in self._held[:records])
         del self._held[:records]
+        self._bytes -= gone
         self._unclear_s = None
 
     def _pause(self, wait_s: float, deadline_s: float) -> bool:

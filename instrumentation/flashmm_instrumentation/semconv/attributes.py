@@ -105,6 +105,7 @@ class DropReason(StrEnum):
     """Why a record was dropped: `flashmm.reason` on `flashmm.records.dropped`."""
 
     QUEUE_FULL = "queue_full"
+    QUEUE_BYTES = "queue_bytes"
     REFUSED = "refused"
     EXPORT_FAILED = "export_failed"
     CLOSED = "closed"

@@ -68,7 +68,7 @@ def stage(grpc_peer: GrpcPeer, http_peer: HttpPeer, monkeypatch: pytest.MonkeyPa
 
 def test_every_row_is_tested() -> None:
     """The README lists these variables and no others."""
-    assert re.findall(r"^\| `(OTEL_\S+)` \|", README.read_text(), re.MULTILINE) == list(ROWS)
+    assert re.findall(r"^\| `((?:OTEL|FLASHMM)_\S+)` \|", README.read_text(), re.MULTILINE) == list(ROWS)
 
 
 @row("OTEL_SERVICE_NAME")
@@ -271,6 +271,12 @@ for name, value, read, expected in (
     ("OTEL_BLRP_MAX_QUEUE_SIZE", "77", lambda flow: (flow.events.capacity, flow.logs.capacity), (77, 77)),
     ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "7", lambda flow: (flow.events.batch, flow.logs.batch), (7, 7)),
     ("OTEL_BLRP_SCHEDULE_DELAY", "50", lambda flow: (flow.events.gather_s, flow.logs.gather_s), (0.05, 0.05)),
+    (
+        "FLASHMM_QUEUE_MAX_BYTES",
+        "99",
+        lambda flow: [each.bytes_max for each in (flow.events, flow.spans, flow.logs)],
+        [99] * 3,
+    ),
 ):
     row(name)(limits_of(name, value, read, expected))
 

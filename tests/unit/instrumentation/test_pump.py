@@ -3,6 +3,9 @@
 import threading
 from collections import Counter
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from flashmm_instrumentation._answers import TAKEN, UNCLEAR, Answer, Verdict
 from flashmm_instrumentation._pump import Pump, PumpLimits
 from flashmm_instrumentation.semconv.attributes import DropReason
@@ -43,6 +46,7 @@ def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[in
     pump = Pump[int](
         "test",
         peer,
+        abs,
         lambda reason, records: dropped.update({reason: records}),
         lambda _records: None,
         PumpLimits(**settings),
@@ -74,6 +78,42 @@ def test_a_full_queue_refuses_the_newest_and_counts() -> None:
     assert pump.flush(1)
     assert (peer.taken, pump.depth, pump.lag_s) == ([0, 1, 2], 0, 0.0)
     assert dropped == {DropReason.QUEUE_FULL: 2}
+
+
+def test_a_queue_full_of_bytes_refuses_the_newest_and_counts() -> None:
+    """A record (here as heavy as its number) waits only where there is room for it, a lighter one still does."""
+    peer = Peer()
+    pump, dropped = make(peer, threaded=False, bytes_max=10)
+    assert [pump.offer(weight) for weight in (4, 5, 2, 1, 11)] == [True, True, False, True, False]
+    assert dropped == {DropReason.QUEUE_BYTES: 2}
+    assert pump.flush(1)
+    assert pump.offer(10)
+    assert peer.taken == [4, 5, 1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(st.integers(1, 12), st.sampled_from([TAKEN, LATER, Answer(Verdict.NEVER), Answer(Verdict.SMALLER)]))
+    )
+)
+def test_what_waits_never_weighs_more_than_it_may(steps: list[int | Answer]) -> None:
+    """Whatever the peer answers, the held batch counts, and room that becomes free can be used again."""
+    peer, waiting = Peer(), 0
+    pump, dropped = make(peer, threaded=False, bytes_max=20, batch=3)
+    offered = 0
+    for step in steps:
+        if isinstance(step, int):
+            waiting, offered = waiting + (step if (fits := waiting + step <= 20) else 0), offered + 1
+            assert pump.offer(step) == fits
+        else:
+            peer.answer = step
+            pump.flush(0.0)
+            waiting = sum(weight for weight, _ in [*pump._held, *pump._queue])
+    assert offered == len(peer.taken) + dropped.total() + pump.depth
+    peer.answer = TAKEN
+    pump.flush(1)
+    assert pump.offer(20)
 
 
 def test_a_refused_batch_is_offered_again() -> None:
