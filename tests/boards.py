@@ -10,7 +10,7 @@ import promql_parser
 
 ROOT = Path(__file__).parents[1]
 GRAFANA = ROOT / "deploy" / "grafana"
-_FILLED_IN = {"$__rate_interval": "1m", "$bot": ".+", "$symbol": ".+", "${bot:pipe}": ".+"}
+_FILLED_IN = {"$bot": ".+", "$symbol": ".+", "${bot:pipe}": ".+"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,11 @@ class Asked:
     @property
     def filled_in(self) -> str:
         """The expression with *All* chosen for every variable."""
-        text = self.expr
+        return self.over("1m")
+
+    def over(self, window: str) -> str:
+        """The same, with rates over this window."""
+        text = self.expr.replace("$__rate_interval", window)
         for variable, value in _FILLED_IN.items():
             text = text.replace(variable, value)
         assert "$" not in text, text

@@ -46,9 +46,9 @@ _SAMPLE_BYTES: Final = 2
 _DAYS: Final = 30
 _DAY_S: Final = 86_400
 _ITEMS: Final = {
-    "points": "otelcol_receiver_accepted_metric_points",
-    "spans": "otelcol_receiver_accepted_spans",
-    "log records": "otelcol_receiver_accepted_log_records",
+    "points": "otelcol_receiver_accepted_metric_points_total",
+    "spans": "otelcol_receiver_accepted_spans_total",
+    "log records": "otelcol_receiver_accepted_log_records_total",
 }
 _INGRESS: Final = "Collector"
 

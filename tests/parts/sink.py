@@ -30,6 +30,7 @@ class Sink:
     address, http_address: host:port of OTLP over gRPC and HTTP, the same over any number of starts.
     token: the bearer token asked for; none when empty.
     refusing: while set, every request is answered with this status and nothing is remembered.
+    of_collectors: the metrics that a Collector sends of itself; they are not among `metrics`.
     """
 
     address: str
@@ -38,6 +39,7 @@ class Sink:
     refusing: grpc.StatusCode | None = None
     logs: list[ResourceLogs] = field(default_factory=list[ResourceLogs])
     metrics: list[ResourceMetrics] = field(default_factory=list[ResourceMetrics])
+    of_collectors: list[ResourceMetrics] = field(default_factory=list[ResourceMetrics])
     traces: list[ResourceSpans] = field(default_factory=list[ResourceSpans])
     authorizations: set[str] = field(default_factory=set[str])
     _arrived: threading.Condition = field(default_factory=threading.Condition)
@@ -101,9 +103,15 @@ class Sink:
             case ExportLogsServiceRequest():
                 self.logs.extend(message.resource_logs)
             case ExportMetricsServiceRequest():
-                self.metrics.extend(message.resource_metrics)
+                for each in message.resource_metrics:
+                    (self.of_collectors if _of_a_collector(each) else self.metrics).append(each)
             case ExportTraceServiceRequest():
                 self.traces.extend(message.resource_spans)
+
+
+def _of_a_collector(metrics: ResourceMetrics) -> bool:
+    named = {pair.key: pair.value.string_value for pair in metrics.resource.attributes}
+    return named.get("service.name") == "otel-collector"
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from typing import Final
 UP: Final = "up"
 CPU_SECONDS: Final = "process_cpu_seconds_total"
 MEMORY_BYTES: Final = "process_resident_memory_bytes"
+COLLECTOR_CPU_SECONDS: Final = "otelcol_process_cpu_seconds_total"
+COLLECTOR_MEMORY_BYTES: Final = "otelcol_process_memory_rss_bytes"
 
 COLLECTOR_QUEUE: Final = "otelcol_exporter_queue_size"
 COLLECTOR_QUEUE_MAX: Final = "otelcol_exporter_queue_capacity"
 COLLECTOR_RECORDS: Final = ("spans", "metric_points", "log_records")
-"""What the Collector counts, as the ends of its metrics' names."""
+"""What the Collector counts: its counters' names are `counter(family, records)`."""
 COLLECTOR_ACCEPTED: Final = "otelcol_receiver_accepted_"
 COLLECTOR_REFUSED: Final = "otelcol_receiver_refused_"
 COLLECTOR_SENT: Final = "otelcol_exporter_sent_"
@@ -35,15 +37,23 @@ LEDGER_SHORTFALL: Final = "flashmm_ledger_retention_shortfall_seconds"
 STREAM_CLIENTS: Final = "flashmm_stream_clients"
 STREAM_DROPPED: Final = "flashmm_stream_dropped_total"
 
+
+def counter(family: str, records: str) -> str:
+    """The name of one of the Collector's counters. family: such as COLLECTOR_SENT."""
+    return f"{family}{records}_total"
+
+
 FOREIGN: Final = frozenset(
     {
         UP,
         CPU_SECONDS,
         MEMORY_BYTES,
+        COLLECTOR_CPU_SECONDS,
+        COLLECTOR_MEMORY_BYTES,
         COLLECTOR_QUEUE,
         COLLECTOR_QUEUE_MAX,
         *(
-            family + records
+            counter(family, records)
             for family in (COLLECTOR_ACCEPTED, COLLECTOR_REFUSED, COLLECTOR_SENT, COLLECTOR_FAILED)
             for records in COLLECTOR_RECORDS
         ),

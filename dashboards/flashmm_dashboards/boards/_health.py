@@ -19,12 +19,14 @@ def servers() -> Panel:
     """Which servers answer."""
     about = About(
         "Servers",
-        "Whether each server of the stack answers Prometheus.",
+        "Whether each server of the stack answers Prometheus. A hole in all rows: Prometheus itself was away. While "
+        "it is, look at flashmm's own board, at /boards: it has the Collector's queues.",
         panels.BINARY,
         ((1.0, "green"),),
         base="red",
     )
-    return panels.states(about, Query(foreign.UP, legend("job")))
+    # The window has no lookback, which would bridge five minutes of Prometheus's own absence.
+    return panels.states(about, Query(f"min_over_time({foreign.UP}[{WINDOW}])", legend("job")))
 
 
 def collector_queues() -> Panel:
@@ -43,25 +45,33 @@ def collector_queues() -> Panel:
 def accepted() -> Panel:
     """What the Collector takes in."""
     about = About("Accepted from bots", "Records a second that the Collector has on its disk.", panels.A_SECOND)
-    return panels.curves(about, *_each_record(foreign.COLLECTOR_ACCEPTED))
+    queries = [
+        Query(f"sum(rate({foreign.counter(foreign.COLLECTOR_ACCEPTED, each)}[{WINDOW}]))", each)
+        for each in foreign.COLLECTOR_RECORDS
+    ]
+    return panels.curves(about, *queries)
 
 
 def refused() -> Panel:
     """What the Collector refuses."""
     about = About(
         "Refused at the door",
-        "Records a second that the Collector could not take: a queue or the memory is full. Bots keep them.",
-        panels.A_SECOND,
+        "Records of the last 5 minutes that the Collector could not take, each time that they were sent: a queue or "
+        "the memory is full. Bots keep them.",
+        panels.NUMBER,
         panels.ANY_IS_BAD,
     )
-    return panels.curves(about, *_each_record(foreign.COLLECTOR_REFUSED))
+    return panels.curves(about, *_each_lost(foreign.COLLECTOR_REFUSED))
 
 
 def delivered() -> Panel:
     """What the stores took from the Collector."""
     about = About("Delivered to the stores", "Records a second, by store.", panels.A_SECOND)
     queries = [
-        Query(f"sum by (exporter) (rate({foreign.COLLECTOR_SENT}{each}[{WINDOW}]))", f"{each} {legend('exporter')}")
+        Query(
+            f"sum by (exporter) (rate({foreign.counter(foreign.COLLECTOR_SENT, each)}[{WINDOW}]))",
+            f"{each} {legend('exporter')}",
+        )
         for each in foreign.COLLECTOR_RECORDS
     ]
     return panels.curves(about, *queries)
@@ -76,13 +86,7 @@ def given_up() -> Panel:
         panels.NUMBER,
         panels.ANY_IS_BAD,
     )
-    queries = [Query(or_zero(_lost(foreign.COLLECTOR_FAILED + each)), each) for each in foreign.COLLECTOR_RECORDS]
-    return panels.curves(about, *queries)
-
-
-def _lost(counter: str) -> str:
-    """How many in 5 minutes. The Collector's counter appears with its first loss, which `increase` cannot see."""
-    return f"sum(({counter} unless {counter} offset 5m) or increase({counter}[5m]))"
+    return panels.curves(about, *_each_lost(foreign.COLLECTOR_FAILED))
 
 
 def received() -> Panel:
@@ -102,8 +106,8 @@ def lost_here() -> Panel:
     """What this program refused or dropped."""
     about = About(
         "Refused or dropped by flashmm",
-        "A second: records that no schema allows, whole requests, and items that slow live pages missed.",
-        panels.A_SECOND,
+        "In the last 5 minutes: records that no schema allows, whole requests, items that slow live pages missed.",
+        panels.NUMBER,
         panels.ANY_IS_BAD,
     )
     counted = (
@@ -111,7 +115,7 @@ def lost_here() -> Panel:
         ("requests", foreign.RECEIVER_REQUESTS_REFUSED),
         ("live items", foreign.STREAM_DROPPED),
     )
-    return panels.curves(about, *(Query(or_zero(f"sum(rate({name}[{WINDOW}]))"), what) for what, name in counted))
+    return panels.curves(about, *(Query(_lost(name), what) for what, name in counted))
 
 
 def commit_time() -> Panel:
@@ -210,13 +214,15 @@ def series_trend() -> Panel:
 def memory() -> Panel:
     """Each server's memory."""
     about = About("Memory", "Resident memory of each server.", panels.BYTES)
-    return panels.curves(about, Query(f"sum by (job) ({foreign.MEMORY_BYTES})", legend("job")))
+    names = foreign.MEMORY_BYTES, foreign.COLLECTOR_MEMORY_BYTES
+    return panels.curves(about, *(Query(f"sum by (job) ({name})", legend("job")) for name in names))
 
 
 def processor() -> Panel:
     """Each server's CPU."""
     about = About("CPU", "Cores that each server uses.", panels.NUMBER)
-    return panels.curves(about, Query(f"sum by (job) (rate({foreign.CPU_SECONDS}[{WINDOW}]))", legend("job")))
+    names = foreign.CPU_SECONDS, foreign.COLLECTOR_CPU_SECONDS
+    return panels.curves(about, *(Query(f"sum by (job) (rate({name}[{WINDOW}]))", legend("job")) for name in names))
 
 
 def bots_queues() -> Panel:
@@ -247,9 +253,9 @@ def bots_complaints() -> Panel:
     """What went wrong in the bots."""
     about = About(
         "Dropped, misused, failed in bots",
-        "A second: telemetry records dropped before export, measurements folded for too many attribute "
+        "In the last 5 minutes: telemetry records dropped before export, measurements folded for too many attribute "
         "sets, doubtful calls of the instrumentation, the bots' errors.",
-        panels.A_SECOND,
+        panels.NUMBER,
         panels.ANY_IS_BAD,
     )
     counted: tuple[tuple[str, Metric], ...] = (
@@ -258,7 +264,7 @@ def bots_complaints() -> Panel:
         ("doubtful calls", metrics.MISUSE),
         ("errors", metrics.ERRORS),
     )
-    return panels.curves(about, *(Query(or_zero(f"sum({_BOTS.rate(each)})"), what) for what, each in counted))
+    return panels.curves(about, *(Query(_lost(_BOTS.last(each)), what) for what, each in counted))
 
 
 def _trend(name: str) -> str:
@@ -270,5 +276,14 @@ def _in_a_month(name: str) -> str:
     return f"clamp_min({name} + {_MONTH_S} * {_trend(name)}, 0)"
 
 
-def _each_record(family: str) -> list[Query]:
-    return [Query(f"sum(rate({family}{each}[{WINDOW}]))", each) for each in foreign.COLLECTOR_RECORDS]
+def _each_lost(family: str) -> list[Query]:
+    """What one of the Collector's counters of losses says of each kind of record."""
+    return [Query(_lost(foreign.counter(family, each)), each) for each in foreign.COLLECTOR_RECORDS]
+
+
+def _lost(counter: str) -> str:
+    """How many in 5 minutes, or zero. A counter that appears with its first loss counts whole: `rate` can't see it.
+
+    Known within the hour is not new, though Prometheus may have been away meanwhile.
+    """
+    return or_zero(f"sum(({counter} unless last_over_time({counter}[1h] offset 5m)) or increase({counter}[5m]))")

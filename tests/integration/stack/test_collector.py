@@ -83,3 +83,11 @@ def test_the_collector_shows_its_queues(collector: Server) -> None:
     for exporter in ("otlp_http/flashmm_events", "otlp_http/prometheus", "otlp_grpc/tempo", "otlp_http/loki"):
         assert 'otelcol_exporter_queue_capacity{data_type="' in text
         assert f'exporter="{exporter}"' in text
+
+
+def test_the_collector_tells_flashmm_of_its_queues(flashmm: Sink, collector: Server) -> None:
+    """With the token, under the names that a scrape has: for flashmm's board while Prometheus is away."""
+    flashmm.wait_for(lambda: bool(flashmm.of_collectors))
+    told = {metric.name for scope in flashmm.of_collectors[0].scope_metrics for metric in scope.metrics}
+    assert {"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"} <= told
+    assert "/v1/metrics" not in collector.log.read_text()  # it says where it could not send

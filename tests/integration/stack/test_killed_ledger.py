@@ -11,8 +11,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.boards import asked
-from tests.integration.stack.queries import eventually, get, prometheus
+from tests.integration.stack import admin
+from tests.integration.stack.queries import eventually, get
 from tests.integration.stack.telemetry import Request, Sender, event, logs, sender
 from tests.parts import SINK_TOKEN, Server, collector_server, free_ports, running_prometheus
 from tests.product import Product, running_product
@@ -51,14 +51,11 @@ class Watched:
 
     def shown(self, panel: str, **labels: str) -> list[float]:
         """The values on a panel of the Admin board, of those series that have these labels."""
-        expressions = [each for each in asked("prometheus") if (each.board, each.panel) == ("admin/stack", panel)]
-        assert expressions, panel
-        rows = [row for each in expressions for row in prometheus(self.watcher, each.filled_in)]
-        return [float(row["value"][1]) for row in rows if labels.items() <= row["metric"].items()]
+        return admin.shown(self.watcher.base_url, panel, **labels)
 
     def queue(self) -> float:
         """How full the events' queue is on the board; 0 while it shows none."""
-        return max(self.shown("Queues to the stores", exporter="otlp_http/flashmm_events"), default=0.0)
+        return admin.queue(self.watcher.base_url, "otlp_http/flashmm_events")
 
 
 @contextmanager
