@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+from tests.parts import free_ports
 
 _SIGNALS = {"logs": logs_pb, "metrics": metrics_pb, "traces": trace_pb}
 
@@ -88,7 +89,7 @@ class Received:
             self.headers.append(headers)
             self.changed.notify_all()
 
-    def wait(self, condition, timeout: float = 20) -> None:
+    def wait(self, condition, timeout: float = 60) -> None:
         """Block until condition() holds; fail after the timeout."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the peer was not sent what was expected"
@@ -202,11 +203,12 @@ class GrpcPeer(Peer):
         logs_grpc.add_LogsServiceServicer_to_server(services, self.server)
         metrics_grpc.add_MetricsServiceServicer_to_server(services, self.server)
         trace_grpc.add_TraceServiceServicer_to_server(services, self.server)
+        self.port = self.port or free_ports("grpc")["grpc"]
         address = f"127.0.0.1:{self.port}"
         if self.credentials is None:
-            self.port = self.server.add_insecure_port(address)
+            self.server.add_insecure_port(address)
         else:
-            self.port = self.server.add_secure_port(address, self.credentials)
+            self.server.add_secure_port(address, self.credentials)
         self.server.start()
 
     def stop(self) -> None:

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from playwright import async_api, sync_api
 from tests.product import Product, running_product
 
 SECONDS = 25
+
+# As patient as everything else that waits for a page, where the machine is slow.
+for _expect in (async_api.expect, sync_api.expect):
+    _expect.set_options(timeout=30_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +45,5 @@ def run_demo(product: Product, *arguments: str) -> None:
         [sys.executable, "-m", "flashmm_demo", "--endpoint", f"http://{product.otlp_grpc}", *arguments],
         env=os.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "500"},
         check=True,
-        timeout=110,
+        timeout=300,
     )

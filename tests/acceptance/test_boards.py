@@ -9,8 +9,6 @@ from tests.boards import Asked, asked
 
 from flashmm_dashboards.boards._foreign import FOREIGN
 
-pytestmark = pytest.mark.timeout(180)
-
 # This program keeps its own metrics; the Collector and Prometheus are not there to be asked.
 _STACKS = frozenset(name for name in FOREIGN if name.startswith(("otelcol_", "prometheus_")))
 _OURS = [each for each in asked("prometheus") if not each.names & _STACKS]

@@ -19,7 +19,7 @@ def rows(session: Session, kind: str) -> tuple[list[dict[str, Any]], dict[str, A
     found: list[dict[str, Any]] = []
     following = f"/api/events/{kind}?start=1h"
     while following:
-        table = httpx.get(session.product.http + following).raise_for_status().json()
+        table = httpx.get(session.product.http + following, timeout=30).raise_for_status().json()
         columns, following = table["columns"], table["next"]
         found += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return found, table["completeness"]
@@ -28,7 +28,8 @@ def rows(session: Session, kind: str) -> tuple[list[dict[str, Any]], dict[str, A
 def instant(session: Session, promql: str) -> list[dict[str, Any]]:
     """The result of an instant query at the books' own time."""
     at = session.books["as_of_ns"] / 1e9
-    answer = httpx.get(f"{session.product.http}/api/v1/query", params={"query": promql, "time": at + 2})
+    parameters = {"query": promql, "time": at + 2}
+    answer = httpx.get(f"{session.product.http}/api/v1/query", params=parameters, timeout=30)
     return answer.raise_for_status().json()["data"]["result"]
 
 
@@ -96,7 +97,7 @@ def test_nothing_is_missing(session: Session, kind: str) -> None:
 def test_an_order_can_be_followed_from_tick_to_fill(session: Session) -> None:
     """Its placement's stages in order, then its fill."""
     order_id = session.fills[0]["order_id"]
-    order = httpx.get(f"{session.product.http}/api/orders/{order_id}").raise_for_status().json()
+    order = httpx.get(f"{session.product.http}/api/orders/{order_id}", timeout=30).raise_for_status().json()
     stages = [span["name"] for span in order["placement"]]
     assert {"order", "receive", "decide", "risk_check", "sign", "submit", "ack"} <= set(stages)
     assert any(event["kind"] == events.FILL.name for event in order["events"])

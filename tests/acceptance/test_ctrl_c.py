@@ -15,10 +15,10 @@ async def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
         await until(lambda: _has_traded(product), 60)
         product.process.send_signal(signal.SIGINT)
         product.process.send_signal(signal.SIGINT)
-        assert product.process.wait(20) == 0
+        assert product.process.wait(60) == 0
     assert told.read_text() == ""
 
 
 def _has_traded(product: Product) -> bool:
-    answer = httpx.get(f"{product.http}/api/v1/query", params={"query": "sum(flashmm_orders_total)"}, timeout=10)
+    answer = httpx.get(f"{product.http}/api/v1/query", params={"query": "sum(flashmm_orders_total)"}, timeout=30)
     return bool(answer.json()["data"]["result"])

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 from tests.product import Product, running_product
 
 from flashmm_instrumentation.semconv import events
@@ -53,7 +52,6 @@ def wait_for(product: Product, received: int, unclosed: int, deadline_s: float =
         assert time.monotonic() < end, told
 
 
-@pytest.mark.timeout(240)
 def test_a_killed_bot_is_told_with_every_completeness(tmp_path: Path) -> None:
     """Once its next run names it; a run that closes is not told, nor is one that still trades."""
     with running_product(tmp_path / "data") as product:

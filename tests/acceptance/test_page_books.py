@@ -8,28 +8,42 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from tests.acceptance.conftest import run_demo
 from tests.acceptance.page.conftest import ARGUMENTS, chromium
 from tests.product import Product, running_product
+from tests.waiting import settles
 
 from flashmm_instrumentation.semconv.attributes import Outcome
 
 __all__ = ["chromium"]
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page shows once a demo has ended: by element id, the exact value. And what the demo wrote down."""
+    """A page on which a demo has ended, and what the demo wrote down."""
 
-    values: dict[str, str]
-    texts: dict[str, str]
-    tape: list[str]
+    page: Page
     books: dict[str, Any]
     fills: list[dict[str, Any]]
     product: Product
+
+    @property
+    def values(self) -> dict[str, str]:
+        """By element id, the exact value that it shows now."""
+        return self.page.eval_on_selector_all("main data", _VALUES)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """By element id, how it is written."""
+        return self.page.eval_on_selector_all("main data, main .unit[id], #completeness-text", _TEXTS)
+
+    @property
+    def tape(self) -> list[str]:
+        """Each fill's row."""
+        return self.page.locator("#tape tr").all_inner_texts()
 
     def decimal(self, name: str) -> Decimal:
         """A figure as the decimal that it is."""
@@ -38,7 +52,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory, chromium) -> Iterator[Shown]:
-    """A page that was open while a demo ran, to its end, read after its last figures have come."""
+    """A page that was open while a demo ran, to its end; its last figures may still be on their way."""
     folder = tmp_path_factory.mktemp("shown")
     with running_product(folder / "data") as product, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
@@ -47,24 +61,16 @@ def shown(tmp_path_factory: pytest.TempPathFactory, chromium) -> Iterator[Shown]
         run_demo(product, "--duration", str(SECONDS), "--books", str(folder / "books.json"), "--seed", "3")
         books = json.loads((folder / "books.json").read_text())
         fills = [json.loads(line) for line in (folder / "books.json.fills").read_text().splitlines()]
-        page.wait_for_selector(f'#fills[value="{len(fills)}"]', state="attached", timeout=60_000)
-        page.wait_for_function(_PNL_IS, arg=float(books["realized"]), timeout=60_000)
-        page.wait_for_function("count => document.querySelectorAll('#tape tr').length === count", arg=len(fills))
-        yield Shown(*_read(page), books, fills, product)
+        expect(page.locator("main data[value='']")).to_have_count(0, timeout=60_000)
+        yield Shown(page, books, fills, product)
         browser.close()
 
 
-_PNL_IS = "wanted => Number(document.querySelector('#pnl-realized').value) === wanted"
 _VALUES = "all => Object.fromEntries(all.filter((each) => each.id).map((each) => [each.id, each.value]))"
 _TEXTS = "all => Object.fromEntries(all.map((each) => [each.id, each.innerText]))"
 
 
-def _read(page: Page) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    values = page.eval_on_selector_all("main data", _VALUES)
-    texts = page.eval_on_selector_all("main data, main .unit[id], #completeness-text", _TEXTS)
-    return values, texts, page.locator("#tape tr").all_inner_texts()
-
-
+@settles
 def test_no_figure_is_left_out(shown: Shown) -> None:
     """Each figure of the page is filled, and one of those that this module compares."""
     assert set(shown.values) == _COMPARED
@@ -72,11 +78,13 @@ def test_no_figure_is_left_out(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize("part", ["realized", "unrealized", "fees", "funding"])
+@settles
 def test_parts_of_the_pnl(shown: Shown, part: str) -> None:
     """Each part is the books' amount, as the double that a metric carries."""
     assert float(shown.values[f"pnl-{part}"]) == float(shown.books[part])
 
 
+@settles
 def test_net_and_volume(shown: Shown) -> None:
     """Net is the sum of the parts; the volume is the fills'; their ratio is in basis points."""
     parts = [shown.decimal(f"pnl-{part}") for part in ("realized", "unrealized", "fees", "funding")]
@@ -87,6 +95,7 @@ def test_net_and_volume(shown: Shown) -> None:
     assert shown.texts["pnl-currency"] == shown.texts["notional-unit"] == shown.books["currency"]
 
 
+@settles
 def test_position_and_orders(shown: Shown) -> None:
     """Inventory, orders, rejections, fills and who made them."""
     (symbol,) = shown.books["symbols"]
@@ -99,6 +108,7 @@ def test_position_and_orders(shown: Shown) -> None:
     assert int(shown.values["maker-share"]) == makers and int(shown.values["fills"]) == len(shown.fills)
 
 
+@settles
 def test_the_tape(shown: Shown) -> None:
     """Every fill of the books is a row, the newest first, with its price and quantity."""
     assert len(shown.tape) == len(shown.fills)
@@ -113,6 +123,7 @@ def _columns(shown: Shown, kind: str) -> dict[str, list[Any]]:
     return answer.raise_for_status().json()["columns"]
 
 
+@settles
 def test_spreads_and_shares(shown: Shown) -> None:
     """Means over the run, added up again from the ledger's exact integrals."""
     samples = _columns(shown, "flashmm.spread.sample")
@@ -133,6 +144,7 @@ def test_spreads_and_shares(shown: Shown) -> None:
         assert shown.decimal(name) == round(total(part) / total(whole), 6)
 
 
+@settles
 def test_prices(shown: Shown) -> None:
     """The last sample's best prices, and their middle."""
     samples = _columns(shown, "flashmm.spread.sample")
@@ -141,6 +153,7 @@ def test_prices(shown: Shown) -> None:
     assert shown.decimal("mid") == (bid + ask) / 2
 
 
+@settles
 def test_gauges(shown: Shown) -> None:
     """What the bot computes itself is shown as the last sample says: its model's accuracy, its share of the limit."""
     gauges = {"accuracy": "flashmm_model_accuracy_ratio", "utilization": "flashmm_inventory_utilization_ratio"}
@@ -150,6 +163,7 @@ def test_gauges(shown: Shown) -> None:
         assert float(shown.values[name]) == float(series["value"][1])
 
 
+@settles
 def test_latency(shown: Shown) -> None:
     """Quantiles of all placements, worked out again from the orders that the store has."""
     listed = httpx.get(f"{shown.product.http}/api/orders", params={"start": "1h", "limit": 1000}, timeout=30).json()
@@ -161,6 +175,7 @@ def test_latency(shown: Shown) -> None:
         assert float(shown.values[name]) == pytest.approx(below + (above - below) * (place - int(place)), abs=0.2)
 
 
+@settles
 def test_nothing_is_missing(shown: Shown) -> None:
     """The page says that its data is complete."""
     assert shown.texts["completeness-text"].startswith("Data complete")

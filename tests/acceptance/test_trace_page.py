@@ -16,7 +16,7 @@ from tests.acceptance.test_boards_page import window
 from tests.product import Product, running_product
 
 __all__ = ["chromium"]
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 MS = 1_000_000
 HOSTILE = '<img src=x onerror="window.pwned=1">'
@@ -40,7 +40,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def send(product: Product, signal: str, request: ExportTraceServiceRequest | ExportLogsServiceRequest) -> None:
     headers = {"content-type": "application/x-protobuf"}
     url = f"http://{product.otlp_http}/v1/{signal}"
-    httpx.post(url, content=request.SerializeToString(), headers=headers).raise_for_status()
+    httpx.post(url, content=request.SerializeToString(), headers=headers, timeout=30).raise_for_status()
 
 
 def spans(sent: Sequence[Span]) -> ResourceSpans:

@@ -174,10 +174,15 @@ async def test_two_real_ledgers_answer_as_one(tmp_path: Path) -> None:
         for seq in range(1, 21):
             deliver(first if seq <= 12 else second, seq)
         deliver(second, 12)
-        async with httpx.AsyncClient(base_url=first.http) as a, httpx.AsyncClient(base_url=second.http) as b:
+        async with client_of(first) as a, client_of(second) as b:
             table = await ShardedEvents([a, b]).events(KIND, EVER)
     assert table.columns["seq"].tolist() == list(range(1, 21))
     assert table.completeness.received == table.completeness.expected == 20
+
+
+def client_of(product: Product) -> httpx.AsyncClient:
+    """A client of a process of its own."""
+    return httpx.AsyncClient(base_url=product.http, timeout=60)
 
 
 def deliver(product: Product, seq: int) -> None:

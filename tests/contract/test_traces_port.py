@@ -40,7 +40,7 @@ from flashmm_orchestration.api.traces import traces_router
 from flashmm_receiver import ReceiverSettings
 from flashmm_receiver._decoder import Decoder, Signal
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.real
 
 _VISIBLE_S = 90.0
 """Tempo's cut-off and its blocks, on a busy machine."""

@@ -81,7 +81,7 @@ class Sink:
         """Every span."""
         return (span for each in self.traces for scope in each.scope_spans for span in scope.spans)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Return when the condition, looked at after each arrival, holds. Raises AssertionError if it never does."""
         with self._arrived:
             assert self._arrived.wait_for(condition, seconds), f"the sink at {self.address} waited in vain"

@@ -1,12 +1,13 @@
 """A browser, and the page's server in miniature."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from tests.acceptance.page.site import Site, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -71,9 +72,20 @@ class Visit:
         """Wait until a figure holds exactly this value."""
         await self.page.wait_for_selector(f'#{name}[value="{expected}"]', state="attached")
 
-    async def text(self, name: str) -> str:
-        """What a figure shows."""
-        return await self.page.inner_text(f"#{name}")
+    def at(self, name: str) -> Locator:
+        """The element of this id."""
+        return self.page.locator(f"#{name}")
+
+    async def text(self, name: str, expected: str) -> None:
+        """Wait until an element shows exactly this."""
+        exactly = re.compile(f"^{re.escape(expected)}$")  # a string would be compared with all spaces alike
+        await expect(self.at(name)).to_have_text(exactly, use_inner_text=True)
+
+    async def says(self, selector: str, *parts: str | re.Pattern[str]) -> None:
+        """Wait until the text of the one element there has each of the parts."""
+        for part in parts:
+            among = part if isinstance(part, re.Pattern) else re.compile(re.escape(part))
+            await expect(self.page.locator(selector)).to_contain_text(among, use_inner_text=True)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

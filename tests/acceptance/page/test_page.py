@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
 from tests.acceptance.page.simulation import Simulation
 from tests.acceptance.page.site import Site, serving
@@ -65,29 +66,34 @@ def feed_everything(site, bot, now):
     site.feed(bot.events(now, order(bot, "o-1", later, "filled", filled_quantity=Decimal("0.004"))))
 
 
+async def opened(visit, port):
+    """The page with all of `feed_everything` chosen: from now on no row is made anew."""
+    await visit.open(port)
+    await visit.value("pnl-net", "1234566.7")
+
+
 async def test_values_equal_what_was_fed(site, port, visit):
     """Every figure holds the exact decimals that were fed, and shows them rounded, grouped and with a true minus."""
     await visit.open(port)
     feed_everything(site, Bot(), time.time_ns())
     await visit.value("pnl-net", "1234566.7")
-    assert await visit.text("pnl-net") == "+1\u202f234\u202f566.70"
+    await visit.text("pnl-net", "+1\u202f234\u202f566.70")
     for part, value in {"realized": "1234567.1", "unrealized": "-0.2", "fees": "-0.3", "funding": "0.1"}.items():
         await visit.value(f"pnl-{part}", value)
     await visit.value("position", "-0.127")
-    assert await visit.text("position") == "\u22120.127" and await visit.text("position-unit") == "BTC"
+    await visit.text("position", "\u22120.127")
+    await visit.text("position-unit", "BTC")
     await visit.value("spread-own", "0.8165")
     await visit.value("spread-market", "1.3064")
     await visit.value("spread-difference", "0.4899")
-    assert await visit.text("spread-label") == "Tighter than market" and await visit.text("tick-bound") == "75.0"
-    assert (await visit.text("fills"), await visit.text("orders-total")) == ("4", "1\u202f200")
-    assert (await visit.text("latency-p50"), await visit.text("latency-p50-unit")) == ("2.00", "ms")
+    shown = {"spread-label": "Tighter than market", "tick-bound": "75.0", "fills": "4", "orders-total": "1\u202f200"}
+    shown |= {"latency-p50": "2.00", "latency-p50-unit": "ms", "mid": "61\u202f235.0"}
+    for name, text in (shown | {"completeness-text": "Data complete"}).items():
+        await visit.text(name, text)
     await visit.value("accuracy", "0.5625")
-    assert await visit.text("mid") == "61\u202f235.0"
-    row = await visit.page.inner_text("#tape tr")
-    assert "61\u202f240.0" in row and "0.010" in row and "sell" in row
-    assert await visit.text("completeness-text") == "Data complete"
-    assert await visit.page.is_visible("#demo")
-    assert await visit.page.title() == "+1\u202f234\u202f566.70 USDT · maker-1"
+    await visit.says("#tape tr", "61\u202f240.0", "0.010", "sell")
+    await expect(visit.at("demo")).to_be_visible()
+    await expect(visit.page).to_have_title(re.compile("^\\+1\u202f234\u202f566\\.70 USDT · maker-1$"))
     assert visit.complaints == []
 
 
@@ -97,12 +103,13 @@ async def test_history_and_live_make_one_curve(site, port, visit):
     for ago in range(300, 0, -1):
         site.feed(bot.pnl(now - ago * SECOND, 0.1 * ago, 0.2, 0, 0))
     await visit.open(port)
-    await visit.page.wait_for_function("flashmm.state.seriesOf('pnl', flashmm.board.selection).length > 100")
+    drawn = "flashmm.state.seriesOf('pnl', flashmm.board.selection)"
+    await until(lambda: visit.page.evaluate(f"{drawn}.length > 100"))
     site.feed(bot.pnl(now + SECOND, 1, 0.2, 0, 0))
     await visit.value("pnl-net", "1.2")
-    texts = await visit.page.evaluate("flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0]")
+    texts = await visit.page.evaluate(f"{drawn}.texts[0]")
     assert texts[-1] == "1.2" and all(text is None or len(text) < 20 for text in texts)
-    assert await visit.page.locator("#pnl-chart canvas").count() == 1
+    await expect(visit.page.locator("#pnl-chart canvas")).to_have_count(1)
     assert all("flashmm_bot" in query for query in site.history.queries)
 
 
@@ -111,7 +118,7 @@ async def test_nothing_is_polled(site, port, visit):
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port)
     await visit.value("pnl-net", "1234566.7")
-    await visit.page.wait_for_function("flashmm.board.loading.size === 4")
+    await until(lambda: visit.page.evaluate("flashmm.board.loading.size === 4"))
     asked = []
     visit.page.on("request", lambda request: asked.append(request.url))
     bot = Bot()
@@ -128,13 +135,13 @@ async def test_resumes_after_a_lost_connection(site, visit):
         await visit.open(port)
         site.feed(bot.events(now, fill(bot, 1, now)))
         await visit.page.wait_for_selector("#tape tr")
+        await until(lambda: len(site.history.queries) == 3)  # what is on its way when the server goes would fail
     await visit.page.wait_for_selector('#connection:not([data-state="live"])')
-    assert await visit.text("connection-text") == "Reconnecting"
+    await visit.text("connection-text", "Reconnecting")
     site.feed(bot.events(now, fill(bot, 2, now), fill(bot, 3, now)))
     async with serving(site.app(), port):
         await visit.page.wait_for_selector('#connection[data-state="live"]')
-        await visit.page.wait_for_selector("#tape tr:nth-child(3)")
-        assert await visit.page.locator("#tape tr").count() == 3
+        await expect(visit.page.locator("#tape tr")).to_have_count(3)
         gaps = site.registry.get_sample_value("flashmm_stream_gaps_total", {"stream": "trades", "reason": "history"})
         assert gaps is None
         assert visit.complaints == []
@@ -143,13 +150,15 @@ async def test_resumes_after_a_lost_connection(site, visit):
 async def test_a_cut_wire_is_noticed_and_mended(site, port, visit):
     """Where nothing gets through and nobody says so, the page does within five seconds; after it, all is there."""
     bot, now = Bot(), time.time_ns()
+    await visit.page.clock.install()
     async with wired(port) as (wire, near):
         await visit.open(near)
         site.feed(bot.pnl(now, 1, 0, 0, 0))
         await visit.value("pnl-net", "1")
         wire.cut()
-        await visit.page.wait_for_selector("#stale:has-text('No connection to the server since')", timeout=6_000)
-        assert await visit.text("connection-text") == "Reconnecting"
+        await visit.page.clock.run_for(5_000)
+        await visit.text("connection-text", "Reconnecting")
+        await visit.page.wait_for_selector("#stale:has-text('No connection to the server since')")
         site.feed(bot.pnl(now + SECOND, 2, 0, 0, 0))
         site.feed(bot.events(now, fill(bot, 1, now)))
         wire.mend()
@@ -161,7 +170,8 @@ async def test_a_cut_wire_is_noticed_and_mended(site, port, visit):
 
 async def test_a_quiet_bot_is_asked_after_not_given_up(port, visit):
     """A connection on which nothing happens is asked for its life, stays, and is the same one."""
-    await visit.page.clock.install()
+    await visit.page.clock.install(time=0)
+    await visit.page.clock.pause_at(1_000)
     await visit.open(port)
     socket = "flashmm.stream.socket"
     await visit.page.evaluate(
@@ -174,7 +184,7 @@ async def test_a_quiet_bot_is_asked_after_not_given_up(port, visit):
         await until(lambda answered=answered: visit.page.evaluate(answered))
     assert set(await visit.page.evaluate("sent")) == {'{"type":"ping"}'}
     assert await visit.page.evaluate(f"window.first === {socket}")
-    assert await visit.page.get_attribute("#connection", "data-state") == "live"
+    await expect(visit.at("connection")).to_have_attribute("data-state", "live")
 
 
 async def test_other_server_means_history_again(site, visit):
@@ -188,9 +198,8 @@ async def test_other_server_means_history_again(site, visit):
     after.feed(bot.pnl(time.time_ns(), 2, 0, 0, 0))
     async with serving(after.app(), port):
         await visit.value("pnl-net", "2")
-        await visit.page.wait_for_function(
-            "flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0].at(-1) === '2'"
-        )
+        last = "flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0].at(-1)"
+        await until(lambda: visit.page.evaluate(f"{last} === '2'"))
         await until(lambda: any("flashmm_pnl" in query for query in after.history.queries))
 
 
@@ -198,34 +207,29 @@ async def test_order_click_through(site, port, visit):
     """An order's line opens its placement as a waterfall and its later life, and closes by keyboard."""
     now = time.time_ns()
     feed_everything(site, Bot(), now)
-    await visit.open(port)
+    await opened(visit, port)
     await visit.page.focus('[data-order="o-1"] button')
     await visit.page.keyboard.press("Enter")
     await visit.page.wait_for_selector("#order-dialog .waterfall")
-    text = await visit.page.inner_text("#order-dialog")
-    assert "Order o-1" in text and "sell 0.004 BTCUSDT at 61\u202f240.0" in text
-    for stage, shown in {
-        "receive": "10.0 µs",
-        "risk check": "20.0 µs",
-        "ack": "1.67 ms",
-        "tick to ack": "2.00 ms",
-    }.items():
-        assert re.search(rf"{stage}\s+{re.escape(shown)}", text), (stage, text)
-    assert re.search(r"\+2\.00 ms\s+acked", text) and re.search(r"\+700 ms\s+filled\s+0\.004 filled", text)
-    assert "0.010 at 61\u202f240.0, maker, fee \u22120.0061 USDT" in text
+    await visit.says("#order-dialog", "Order o-1", "sell 0.004 BTCUSDT at 61\u202f240.0")
+    stages = {"receive": "10.0 µs", "risk check": "20.0 µs", "ack": "1.67 ms", "tick to ack": "2.00 ms"}
+    for stage, shown in stages.items():
+        await visit.says("#order-dialog", re.compile(rf"{stage}\s+{re.escape(shown)}"))
+    lines = (re.compile(r"\+2\.00 ms\s+acked"), re.compile(r"\+700 ms\s+filled\s+0\.004 filled"))
+    await visit.says("#order-dialog", *lines, "0.010 at 61\u202f240.0, maker, fee \u22120.0061 USDT")
     await visit.page.keyboard.press("Escape")
-    assert not await visit.page.is_visible("#order-dialog")
+    await expect(visit.at("order-dialog")).to_be_hidden()
     assert visit.complaints == []
 
 
 async def test_a_fill_leads_to_its_order_by_keyboard(site, port, visit):
     """Each fill of the tape is a button too."""
     feed_everything(site, Bot(), time.time_ns())
-    await visit.open(port)
+    await opened(visit, port)
     await visit.page.focus("#tape button")
     await visit.page.keyboard.press("Enter")
     await visit.page.wait_for_selector("#order-dialog .waterfall")
-    assert await visit.text("order-title") == "Order o-1"
+    await visit.text("order-title", "Order o-1")
 
 
 async def test_a_rejected_order_says_why(site, port, visit):
@@ -239,9 +243,9 @@ async def test_a_rejected_order_says_why(site, port, visit):
     await visit.page.wait_for_selector('[data-order="o-2"] .why:has-text("would take")')
     await visit.page.click('[data-order="o-2"] button')
     await visit.page.wait_for_selector("#order-dialog .waterfall")
+    await visit.says("#order-dialog", "tick to rejection", "sell 0.004 BTCUSDT at 61\u202f240.0")
     text = await visit.page.inner_text("#order-dialog")
-    assert "tick to rejection" in text and "tick to ack" not in text
-    assert "sell 0.004 BTCUSDT at 61\u202f240.0" in text and "0000" not in text.partition("Trace")[0]
+    assert "tick to ack" not in text and "0000" not in text.partition("Trace")[0]
     assert visit.complaints == []
 
 
@@ -252,11 +256,12 @@ async def test_an_expiry_is_no_failure(site, port, visit):
     states = ("expired", "cancelled", "rejected")
     site.feed(bot.events(now, *(order(bot, state, now, state) for state in states)))
     await visit.open(port)
-    colours = []
-    for state in states:
-        chip = await visit.page.wait_for_selector(f'[data-order="{state}"] .chip[data-state="{state}"]')
-        colours.append(await chip.evaluate("chip => getComputedStyle(chip).color"))
-    assert colours[0] == colours[1] != colours[2]
+    chips = [f'[data-order="{state}"] .chip[data-state="{state}"]' for state in states]
+    for chip in chips:
+        await visit.page.wait_for_selector(chip)
+    drawn = "chips.map((each) => document.querySelector(each)).map((each) => each && getComputedStyle(each).color)"
+    compared = f"(chips) => {{ const [a, b, c] = {drawn}; return Boolean(a && a === b && c && b !== c); }}"
+    await until(lambda: visit.page.evaluate(compared, chips))
 
 
 async def test_why_it_does_not_quote(site, port, visit):
@@ -273,12 +278,13 @@ async def test_why_it_does_not_quote(site, port, visit):
     site.feed(bot.events(now, bot.event("flashmm.spread.sample", now, **silent)))
     await visit.open(port)
     await visit.page.wait_for_selector('#quoting[data-state="pause"]')
-    assert await visit.text("quoting-text") == "Not quoting, control arm"
-    assert re.fullmatch(r"now off for 1\d s, control arm", await visit.text("quoting-why"))
-    assert "Experiment “quoting”: arm off" in await visit.text("arm")
-    assert await visit.text("spread-difference") == "0.500" and await visit.text("uptime") == "50.0"
+    await visit.text("quoting-text", "Not quoting, control arm")
+    await visit.says("#quoting-why", re.compile(r"^now off for \d\d s, control arm$"))
+    await visit.says("#arm", "Experiment “quoting”: arm off")
+    await visit.text("spread-difference", "0.500")
+    await visit.text("uptime", "50.0")
     last = "flashmm.state.seriesOf('spread', flashmm.board.selection).texts.map((column) => column.at(-1))"
-    assert (await visit.page.evaluate(last))[:2] == [None, "1.0000"]
+    await until(lambda: visit.page.evaluate(f"JSON.stringify({last}.slice(0, 2)) === '[null,\"1.0000\"]'"))
 
 
 async def test_an_order_in_the_address_opens(site, port, visit):
@@ -286,14 +292,14 @@ async def test_an_order_in_the_address_opens(site, port, visit):
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port, "?order=o-1")
     await visit.page.wait_for_selector("#order-dialog .waterfall")
-    assert "Order o-1" in await visit.page.inner_text("#order-title")
+    await visit.says("#order-title", "Order o-1")
 
 
 async def test_a_chart_as_a_table(site, port, visit):
     """Each chart's numbers can be read as a table, by keyboard."""
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port)
-    await visit.page.wait_for_selector("#spread-chart canvas")
+    await visit.value("spread-market", "1.3064")
     await visit.page.focus("#spread-numbers summary")
     await visit.page.keyboard.press("Enter")
     await visit.page.wait_for_selector("#spread-numbers td:has-text('1.31')")
@@ -325,7 +331,7 @@ async def test_markup_in_data_stays_text(site, port, visit):
     await visit.page.select_option("#market", f"{HOSTILE}\n{HOSTILE}")
     await visit.page.click("#orders button")
     await visit.page.wait_for_selector("#order-dialog .life")
-    assert HOSTILE in await visit.page.inner_text("#order-dialog")
+    await visit.says("#order-dialog", HOSTILE)
     assert await visit.page.evaluate("window.pwned") is None
     assert await visit.page.locator("img[src=x]").count() == 0
 
@@ -352,7 +358,7 @@ async def test_any_order_id_opens(site, port, visit, order_id, shown):
     await visit.page.set_viewport_size({"width": 390, "height": 844})
     await visit.open(port, f"?{urlencode({'order': order_id})}")
     await visit.page.wait_for_selector("#order-dialog .waterfall")
-    assert (await visit.page.inner_text("#order-title")).removeprefix("Order").strip() == shown
+    await visit.says("#order-title", re.compile(rf"^Order\s*{re.escape(shown)}\s*$"))
     await visit.page.keyboard.press("Escape")
     await visit.page.click("#tape tr")
     await visit.page.wait_for_selector("#order-dialog[open] .waterfall")
@@ -369,9 +375,8 @@ async def test_an_id_used_again_has_its_placements_apart(site, port, visit):
     again = bot.placement("o-1", "BTCUSDT", "sell", now + SECOND, STAGES)
     site.feed(bot.spans(now, [replace(span, trace_id=b"another placement"[:16]) for span in again]))
     await visit.open(port, "?order=o-1")
-    await visit.page.wait_for_selector("#order-dialog section:nth-child(2) .waterfall")
-    assert await visit.page.locator("#order-dialog .waterfall").count() == 2
-    assert await visit.page.locator("#order-dialog .waterfall >> nth=0 >> .whole").count() == 1
+    await expect(visit.page.locator("#order-dialog .waterfall")).to_have_count(2)
+    await expect(visit.page.locator("#order-dialog .waterfall >> nth=0 >> .whole")).to_have_count(1)
 
 
 async def test_garbage_frames_are_ignored_and_told(site, port, visit):
@@ -415,7 +420,7 @@ async def test_a_new_runs_fills_are_shown_though_their_ids_are_known(site, port,
     after, later = Bot(run="r2"), now + 5 * SECOND
     site.feed(after.events(later, fill(after, 1, later, price=Decimal("61300.00"))))
     await visit.page.wait_for_selector("#tape tr:nth-child(4)")
-    assert "61\u202f300" in await visit.page.inner_text("#tape tr:first-child")
+    await visit.says("#tape tr:first-child", "61\u202f300")
 
 
 class TestStates:
@@ -424,8 +429,8 @@ class TestStates:
     async def test_empty(self, port, visit):
         """Without a bot it says where to point one."""
         await visit.open(port)
-        assert "127.0.0.1:4317" in await visit.page.inner_text("#empty")
-        assert not await visit.page.is_visible("#board")
+        await visit.says("#empty", "127.0.0.1:4317")
+        await expect(visit.at("board")).to_be_hidden()
 
     async def test_stale(self, site, port, visit):
         """A bot that fell silent is named, with the age of its figures."""
@@ -456,7 +461,7 @@ class TestStates:
         site.feed(Bot(environment="production").hello(time.time_ns()))
         await visit.open(port)
         await visit.page.wait_for_selector("#board")
-        assert not await visit.page.is_visible("#demo")
+        await expect(visit.at("demo")).to_be_hidden()
 
 
 @pytest.mark.usefixtures("running")
@@ -495,14 +500,14 @@ class TestLooks:
     async def test_zone_is_stated_and_changes(self, port, visit):
         """Times are UTC until asked otherwise, and the page says which they are."""
         await visit.open(port)
-        await visit.page.wait_for_selector("#tape tr")
-        before = await visit.page.inner_text("#tape tr td")
-        assert await visit.text("zone-name") == "UTC"
+        fill = await visit.page.get_attribute("#tape tr", "title")
+        its_time = visit.page.locator(f'#tape tr[title="{fill}"] td').first
+        before = await its_time.inner_text()
+        await visit.text("zone-name", "UTC")
         await visit.page.click("#zone")
-        await visit.page.wait_for_selector("#tape tr")
-        assert await visit.text("foot-zone") == "Asia/Tokyo"
-        after = await visit.page.inner_text("#tape tr td")
-        assert (int(after[:2]) - int(before[:2])) % 24 == 9
+        await visit.text("foot-zone", "Asia/Tokyo")
+        in_tokyo = f"{(int(before[:2]) + 9) % 24:02}{before[2:]}"
+        await expect(its_time).to_have_text(in_tokyo)
 
     async def test_selector(self, port, visit):
         """Another bot's figures come when it is chosen; the address remembers it, the demo banner goes."""
@@ -510,7 +515,8 @@ class TestLooks:
         await visit.page.wait_for_selector("#tape tr")
         await visit.page.select_option("#bot", "maker-2\nalt")
         await visit.page.wait_for_selector('#orders [data-order^="maker-2"]')
-        assert "bot=maker-2" in visit.page.url and not await visit.page.is_visible("#demo")
+        await expect(visit.page).to_have_url(re.compile("bot=maker-2"))
+        await expect(visit.at("demo")).to_be_hidden()
         await visit.page.reload()
         await visit.page.wait_for_selector('#orders [data-order^="maker-2"]')
         assert visit.complaints == []
@@ -528,10 +534,9 @@ class TestLooks:
         """Landmarks, names of controls and of pictures, and table headers are there."""
         await visit.open(port)
         await visit.page.wait_for_selector("#pnl-chart canvas")
-        unnamed = await visit.page.evaluate(
-            """[...document.querySelectorAll('button, select, [role=img]')].filter((each) => !each.closest('[hidden]')
-              && !(each.innerText.trim() || each.ariaLabel || each.labels?.length || each.title)).length"""
-        )
-        assert unnamed == 0
-        assert await visit.page.locator("main, header.top, footer").count() == 3
-        assert "Net profit and loss" in await visit.page.get_attribute("#pnl-chart", "aria-label")
+        await expect(visit.at("pnl-chart")).to_have_attribute("aria-label", re.compile("Net profit and loss"))
+        named = """[...document.querySelectorAll('button, select, [role=img]')].every((each) =>
+            each.closest('[hidden]') || each.innerText.trim() || each.ariaLabel || each.labels?.length || each.title
+        )"""
+        await until(lambda: visit.page.evaluate(named))
+        await expect(visit.page.locator("main, header.top, footer")).to_have_count(3)

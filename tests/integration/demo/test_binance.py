@@ -25,7 +25,7 @@ def live(exchange: Exchange, stream_url: str | None = None) -> BinanceFeed:
 async def heard(feed: BinanceFeed, until) -> list[Message]:
     """Messages up to the first that ends the wait."""
     messages: list[Message] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not messages or not until(messages):
             message = await feed.next(time.time_ns() + 1_000_000_000)
             if message is not None:
@@ -136,7 +136,7 @@ async def test_a_bot_that_fell_behind_loses_messages_and_is_told(exchange: Excha
     feed = BinanceFeed(
         ("BTCUSDT",), exchange.stream_url, exchange.rest_url, time.time_ns, BackOff(0.001, 0.01), queue_max=50
     )
-    async with feed, asyncio.timeout(30):
+    async with feed, asyncio.timeout(120):
         await exchange.drained.wait()
         messages = await heard(feed, lambda got: isinstance(got[-1], Reset))
     assert "behind" in messages[-1].reason

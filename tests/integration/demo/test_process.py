@@ -26,7 +26,7 @@ def test_a_signal_ends_it_cleanly(collector: GrpcPeer, tmp_path: Path) -> None:
         received.wait(lambda: len(received.bodies("flashmm.fill")) >= 3)
         received.wait(lambda: "flashmm.pnl.realized" in received.gauges())
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -64,7 +64,7 @@ async def test_the_live_feed_drives_the_bot_through_a_lost_connection(
         )
         await asyncio.to_thread(received.wait, lambda: received.bodies("flashmm.spread.sample"))
         process.send_signal(signal.SIGINT)
-        _, errors = await asyncio.to_thread(process.communicate, timeout=30)
+        _, errors = await asyncio.to_thread(process.communicate, timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors

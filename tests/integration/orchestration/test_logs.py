@@ -1,5 +1,6 @@
 """Log lines over the API of a whole product: sent by OTLP, read in pages, chosen by what people look for."""
 
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,7 +13,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from tests.product import Product, running_product
 
 TRACE = "ab" * 16
-AT_NS = 1_790_000_000_000_000_000
+AT_NS = time.time_ns() - 60 * 10**9
 WINDOW = {"start": str(AT_NS - 1), "end": str(AT_NS + 100)}
 
 
@@ -28,7 +29,7 @@ def product(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 async def http(product: Product) -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=product.http) as client:
+    async with httpx.AsyncClient(base_url=product.http, timeout=30) as client:
         yield client
 
 
@@ -49,7 +50,7 @@ def send(product: Product, service: str, *records: LogRecord) -> None:
     logs = ResourceLogs(resource=Resource(attributes=[named]), scope_logs=[scope])
     body = ExportLogsServiceRequest(resource_logs=[logs]).SerializeToString()
     headers = {"content-type": "application/x-protobuf"}
-    httpx.post(f"http://{product.otlp_http}/v1/logs", content=body, headers=headers).raise_for_status()
+    httpx.post(f"http://{product.otlp_http}/v1/logs", content=body, headers=headers, timeout=30).raise_for_status()
 
 
 async def lines(http: httpx.AsyncClient, **parameters: str) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ async def lines(http: httpx.AsyncClient, **parameters: str) -> list[dict[str, An
 async def test_a_line_comes_whole(http: httpx.AsyncClient) -> None:
     """Everything that was sent, the service's name, ids in hexadecimal, nanoseconds as strings."""
     (line,) = await lines(http, trace_id=TRACE.upper())
-    assert int(line.pop("observed_ns")) > AT_NS - 10**18
+    assert int(line.pop("observed_ns")) > AT_NS
     assert line == {
         "time_ns": str(AT_NS + 1),
         "service": "tea",
@@ -150,7 +151,7 @@ async def test_over_several_ledgers_it_says_that_it_cannot(tmp_path_factory: pyt
         "FLASHMM_METRICS__URL": "http://127.0.0.1:1",
     }
     with running_product(tmp_path_factory.mktemp("relay"), **ledgers) as relay:
-        async with httpx.AsyncClient(base_url=relay.http) as client:
+        async with httpx.AsyncClient(base_url=relay.http, timeout=30) as client:
             answer = await client.get("/api/logs")
     assert answer.status_code == 501
     assert "ask /api/logs of each" in answer.json()["error"]["message"]

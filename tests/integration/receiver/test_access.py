@@ -35,7 +35,7 @@ async def test_tokens(authorization: str, allowed: bool, store: MemoryStore) -> 
     """Without the right bearer token: 401 and UNAUTHENTICATED, and nothing is stored."""
     async with running(store, token="secret") as receiver:
         headers = {**PROTOBUF, "authorization": authorization} if authorization else PROTOBUF
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             url = f"http://127.0.0.1:{receiver.http_port}/v1/metrics"
             response = await client.post(url, content=BODY, headers=headers)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel:
@@ -55,7 +55,8 @@ def _client_context(folder: Path, *, with_certificate: bool) -> ssl.SSLContext:
 
 
 async def _https(receiver: Receiver, folder: Path, *, with_certificate: bool) -> int:
-    async with httpx.AsyncClient(verify=_client_context(folder, with_certificate=with_certificate)) as client:
+    context = _client_context(folder, with_certificate=with_certificate)
+    async with httpx.AsyncClient(verify=context, timeout=30) as client:
         url = f"https://localhost:{receiver.http_port}/v1/metrics"
         return (await client.post(url, content=BODY, headers=PROTOBUF)).status_code
 
@@ -66,7 +67,7 @@ async def _grpcs(receiver: Receiver, folder: Path, *, with_certificate: bool) ->
     async with grpc.aio.secure_channel(
         f"localhost:{receiver.grpc_port}", grpc.ssl_channel_credentials(root, *own)
     ) as channel:
-        return await channel.unary_unary(METHOD)(BODY, timeout=10).code()
+        return await channel.unary_unary(METHOD)(BODY, timeout=30).code()
 
 
 async def test_tls(certificates: Path, store: MemoryStore) -> None:
@@ -75,7 +76,7 @@ async def test_tls(certificates: Path, store: MemoryStore) -> None:
     async with running(store, **files) as receiver:
         assert await _https(receiver, certificates, with_certificate=False) == 200
         assert await _grpcs(receiver, certificates, with_certificate=False) == grpc.StatusCode.OK
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             with pytest.raises(httpx.TransportError):
                 await client.post(f"http://localhost:{receiver.http_port}/v1/metrics", content=BODY)
 

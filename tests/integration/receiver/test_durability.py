@@ -27,7 +27,7 @@ def body(value: float = 1.0) -> bytes:
 
 
 async def post(receiver: Receiver, content: bytes) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{receiver.http_port}/v1/metrics"
         return await client.post(url, content=content, headers={"content-type": "application/x-protobuf"})
 
@@ -35,7 +35,7 @@ async def post(receiver: Receiver, content: bytes) -> httpx.Response:
 async def export(receiver: Receiver, content: bytes) -> grpc.aio.AioRpcError | bytes:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel:
         try:
-            return await channel.unary_unary(METHOD)(content, timeout=10)
+            return await channel.unary_unary(METHOD)(content, timeout=30)
         except grpc.aio.AioRpcError as error:
             return error
 

@@ -255,7 +255,7 @@ async def channel(receiver: Receiver) -> AsyncIterator[grpc.aio.Channel]:
 async def call(channel: grpc.aio.Channel, body: bytes, method: str = METHOD, **options) -> grpc.StatusCode:
     """The code that a call ends with."""
     try:
-        await channel.unary_unary(method)(body, timeout=10, **options)
+        await channel.unary_unary(method)(body, timeout=60, **options)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK

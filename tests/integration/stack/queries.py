@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ def get(url: str, headers: Mapping[str, str] | None = None, **parameters: str | 
     """The JSON answer to a GET; None where the server knows nothing of it (404)."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     try:
-        with urlopen(Request(f"{url}{query}", headers=dict(headers or {})), timeout=10) as answer:
+        with urlopen(Request(f"{url}{query}", headers=dict(headers or {})), timeout=30) as answer:
             return json.load(answer)
     except HTTPError as error:
         if error.code == 404:
@@ -29,17 +30,25 @@ def get(url: str, headers: Mapping[str, str] | None = None, **parameters: str | 
 
 def get_text(url: str) -> str:
     """The text of the answer to a GET."""
-    with urlopen(url, timeout=10) as answer:
+    with urlopen(url, timeout=30) as answer:
         return answer.read().decode()
 
 
-def eventually(ask: Callable[[], Value], seconds: float = 30.0) -> Value:
-    """What the question returns as soon as that is something. Raises AssertionError when it stays nothing."""
+def eventually(ask: Callable[[], Value], seconds: float = 60.0) -> Value:
+    """What the question returns as soon as that is something. Raises AssertionError when it stays nothing.
+
+    A server that is not reached yet, or says that it can't answer, has said nothing.
+    """
     deadline = time.monotonic() + seconds
-    while not (found := ask()):
-        assert time.monotonic() < deadline, "asked in vain"
+    while True:
+        said: object = None
+        try:
+            if found := ask():
+                return found
+        except (OSError, HTTPException) as error:  # URLError, HTTPError and TimeoutError are OSErrors
+            said = error
+        assert time.monotonic() < deadline, f"asked in vain: {said}"
         time.sleep(0.02)
-    return found
 
 
 def prometheus(server: Server, promql: str) -> list[Any]:

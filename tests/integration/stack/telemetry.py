@@ -143,14 +143,14 @@ class Sender:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     refused: int = 0
 
-    def send(self, request: Request, *, seconds: float = 60.0) -> None:
+    def send(self, request: Request, *, seconds: float = 90.0) -> None:
         """Deliver, however often it takes. Raises grpc.RpcError for a final refusal, or once the time is over."""
         deadline = time.monotonic() + seconds
         while not self._delivered(request, deadline):
             self.refused += 1
             time.sleep(0.02)
 
-    def try_once(self, request: Request, *, seconds: float = 5.0) -> grpc.StatusCode:
+    def try_once(self, request: Request, *, seconds: float = 30.0) -> grpc.StatusCode:
         """Deliver without retrying; the status of the answer."""
         try:
             self._export(request, seconds=seconds, wait=False)
@@ -160,7 +160,7 @@ class Sender:
 
     def _delivered(self, request: Request, deadline: float) -> bool:
         try:
-            self._export(request, seconds=5, wait=True)
+            self._export(request, seconds=30, wait=True)
         except grpc.RpcError as error:
             if error.code() not in _RETRYABLE or time.monotonic() > deadline:
                 raise

@@ -14,7 +14,7 @@ from tests.integration.stack.queries import eventually, exemplars, get, loki
 from tests.parts import SINK_TOKEN, Server, collector_server, running_loki, running_prometheus
 from tests.product import running_product
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 _DEMO_SECONDS = 20
 

@@ -125,7 +125,7 @@ def test_a_wrong_token_is_counted(tmp_path: Path) -> None:
             bot.send(_fill(1))
             failed = "otelcol_exporter_send_failed_log_records_total"
             eventually(lambda: _metric(collector, failed, "otlp_http/flashmm_events") == 1)
-            assert "401" in collector.log.read_text()
+            eventually(lambda: "401" in collector.log.read_text())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any, cast
 import grpc
 import pytest
 import yaml
+from tests.integration.stack.queries import eventually
 from tests.integration.stack.telemetry import (
     Sender,
     event,
@@ -99,7 +100,7 @@ def test_without_brokers_nothing_is_acknowledged(tmp_path: Path) -> None:
     """A first tier that was not told its Kafka says which variable, and leaves the bot its data."""
     with running_collector(tmp_path, "kafka-agent") as collector, sender(collector) as bot:
         assert bot.try_once(logs(event("flashmm.fill", 1)), seconds=20) is not grpc.StatusCode.OK
-        assert "KAFKA_BROKERS" in collector.log.read_text()
+        eventually(lambda: "KAFKA_BROKERS" in collector.log.read_text())
 
 
 def test_every_overlay_says_when_to_use_it() -> None:

@@ -12,13 +12,12 @@ from typing import Any
 import httpx
 import pytest
 from tests.contract.test_events_port import KIND, deliver
+from tests.integration.stack.queries import eventually
 from tests.parts import free_ports
 from tests.product import BIN, Product, running_product
 from tests.waiting import until
 
 from flashmm_streaming.testing import StreamClient, connected
-
-pytestmark = pytest.mark.timeout(180)
 
 _TOKEN = "a-token-of-the-ledgers"
 _AUTHORIZATION = {"authorization": f"Bearer {_TOKEN}"}
@@ -135,7 +134,7 @@ def test_a_wrong_token_is_told_apart_from_a_wrong_address(ledgers: Ledgers) -> N
     """`/health` and the answers say which ledger, and what to change."""
     ledgers.start("a")
     with relay(ledgers, FLASHMM_LEDGERS__TOKEN="another") as server:
-        wrong, away = asked(server, "/health")["ledgers"]
+        wrong, away = eventually(lambda: _both_tried(server))
         assert "HTTP 401" in wrong["detail"]
         assert "Connect call failed" in away["detail"] or "refused" in away["detail"].lower()
         status, text = answered(server, f"/api/events/{KIND}")
@@ -145,6 +144,12 @@ def test_a_wrong_token_is_told_apart_from_a_wrong_address(ledgers: Ledgers) -> N
             f"{each['url']}" in text and each["detail"] in text for text in shown.values() for each in (wrong, away)
         )
         assert "ledgers.token" in shown["doctor"]
+
+
+def _both_tried(server: Product) -> list[dict[str, str]]:
+    """What is told of each ledger, once both have been asked."""
+    ledgers = asked(server, "/health")["ledgers"]
+    return ledgers if all(each["detail"] != "not asked yet" for each in ledgers) else []
 
 
 def told_by(command: str, server: Product) -> str:

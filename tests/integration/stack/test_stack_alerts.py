@@ -11,7 +11,7 @@ from tests.parts import SINK_TOKEN, Server, collector_server, require, running_p
 from tests.parts._catalogue import REPOSITORY
 from tests.parts.sink import running_sink
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 _RULES = REPOSITORY / "deploy/prometheus/rules/stack.yml"
 _PATIENCE_S = 120.0

@@ -136,8 +136,9 @@ def test_loki_gets_the_events_that_people_read(stack: Stack) -> None:
     readable = [event("flashmm.fill", 1, price="0.10"), event("flashmm.order", 1, state="acked")]
     dense = [event("flashmm.spread.sample", 1), event("flashmm.stream", 1), event("flashmm.prediction", 1)]
     stack.bot.send(logs(*dense, *readable, bot="events"))
-    lines = eventually(lambda: loki_lines(stack.loki, '{flashmm_bot="events"} | event_name=~"flashmm.*"'))
-    assert [json.loads(text) for text in lines] == [{"price": "0.10"}, {"state": "acked"}]
+    wanted = [{"price": "0.10"}, {"state": "acked"}]
+    query = '{flashmm_bot="events"} | event_name=~"flashmm.*"'
+    eventually(lambda: [json.loads(text) for text in loki_lines(stack.loki, query)] == wanted)
     assert loki_lines(stack.loki, '{flashmm_bot="events"} | event_name="flashmm.spread.sample"') == []
 
 
@@ -145,7 +146,7 @@ def test_labels_in_loki_are_few(stack: Stack) -> None:
     """Only attributes with few values are index labels, so that a restart of a bot starts no new stream."""
     stack.bot.send(logs(line("one"), bot="labels"))
     eventually(lambda: loki_lines(stack.loki, '{flashmm_bot="labels"}'))
-    with urlopen(f"{stack.loki.base_url}/loki/api/v1/labels", timeout=10) as answer:
+    with urlopen(f"{stack.loki.base_url}/loki/api/v1/labels", timeout=30) as answer:
         names = json.load(answer)["data"]
     assert set(names) <= {
         "deployment_environment_name", "flashmm_account", "flashmm_bot", "service_name",
@@ -192,7 +193,7 @@ def test_alertmanager_notifies_flashmm_with_its_token(tmp_path: Path) -> None:
     with _webhook(received) as url, running_alertmanager(tmp_path, webhook=url, token="secret") as server:
         alert = [{"labels": {"alertname": "FlashmmDrawdown", "flashmm_bot": "maker-1"}}]
         headers = {"Content-Type": "application/json"}
-        urlopen(Request(f"{server.base_url}/api/v2/alerts", json.dumps(alert).encode(), headers), timeout=10).close()
+        urlopen(Request(f"{server.base_url}/api/v2/alerts", json.dumps(alert).encode(), headers), timeout=30).close()
         eventually(lambda: received)
     authorization, body = received[0]
     assert authorization == "Bearer secret"

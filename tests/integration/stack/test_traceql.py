@@ -17,7 +17,6 @@ from tests.parts import Server, collector_server, find, running_prometheus, runn
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(find("tempo") is None, reason="no tempo: put a release's `tempo` on PATH"),
 ]
 

@@ -37,7 +37,7 @@ class Peer:
 
     def wait(self, condition) -> None:
         with self.changed:
-            assert self.changed.wait_for(condition, 10)
+            assert self.changed.wait_for(condition, 60)
 
 
 def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[int], Counter[DropReason]]:

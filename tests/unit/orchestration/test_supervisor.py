@@ -54,7 +54,7 @@ async def test_a_service_that_fails_or_returns_starts_again_and_its_sibling_does
     """To return is a failure too; only the one that failed is restarted."""
     health, steady, flaky = Health(lambda: 0), Steady(), Flaky(3, error)
     running = asyncio.create_task(Supervisor([steady, flaky], health, QUICK).run())
-    await asyncio.wait_for(flaky.up.wait(), 5)
+    await asyncio.wait_for(flaky.up.wait(), 60)
     assert steady.starts == 1
     assert {item.name: item.restarts for item in health.components} == {"steady": 0, "flaky": 3}
     assert health.ready
