@@ -25,10 +25,14 @@ Reply = tuple[int, Any]
 
 @dataclass
 class Peer:
-    """What the peer keeps. role: the token's. written: each write that it took, as method and path."""
+    """What the peer keeps. role: the token's. written: each write that it took, as method and path.
+
+    asked: how many requests it answered.
+    """
 
     url: str = ""
     role: str = "Admin"
+    asked: int = 0
     sources: set[str] = field(default_factory=lambda: {"prometheus", "tempo", "loki"})
     folders: dict[str, str] = field(default_factory=dict)
     boards: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -41,6 +45,7 @@ class Peer:
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Reply:
         """Grafana's reply to one request that carries the token."""
+        self.asked += 1
         if method != "GET" and self.role != "Admin":
             return 403, {"message": "You'll need additional permissions to perform this action."}
         for verb, pattern, handle in _ROUTES:
@@ -50,6 +55,11 @@ class Peer:
                     self.written.append(f"{method} {path}")
                 return status, reply
         return 404, {"message": "Not found"}
+
+    def read_files(self, folders: dict[str, str], boards: dict[str, dict[str, Any]], of: dict[str, str]) -> None:
+        """Folders and boards come by provisioning. of: the folder of each board."""
+        self.permissions = {uid: [{"role": "Viewer", "permission": 1}] for uid in folders}
+        self.provisioned, self.folders, self.board_folders, self.boards = set(boards), folders, of, boards
 
     def get_source(self, uid: str, **_: Any) -> Reply:
         return (200, {"uid": uid}) if uid in self.sources else (404, {"message": "Data source not found"})

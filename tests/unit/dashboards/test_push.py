@@ -1,12 +1,18 @@
 """Boards pushed into a Grafana: a peer with its HTTP API's rules, as there is none to test against."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import typer
+import yaml
+from tests.boards import ROOT
 from tests.grafana_peer import ADMIN, TOKEN, Peer, running_grafana_peer
+from tests.integration.stack.queries import eventually
 from tests.parts import free_ports
 from tests.product import BIN
 
@@ -233,6 +239,30 @@ def test_a_wrong_mapping_is_named(peer: Peer) -> None:
     """`--datasource` takes a source that the boards know."""
     with pytest.raises(typer.BadParameter, match="one of prometheus, tempo, loki"):
         cli.push(peer.url, TOKEN, datasource=["influx=1"])
+
+
+def test_compose_gives_grafana_what_files_cannot(peer: Peer, tmp_path: Path) -> None:
+    """Its very script waits for the boards' files, makes no board, and leaves nothing to do; no password is told."""
+    (tmp_path / "password").write_text("hush")
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    *shell, script = services["grafana-boards"]["entrypoint"]
+    for inside, outside in (
+        ("$$", "$"),
+        ("/run/flashmm/grafana-admin-password", str(tmp_path / "password")),
+        ("grafana:3000", urlsplit(peer.url).netloc),
+    ):
+        script = script.replace(inside, outside)
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    run = subprocess.Popen([*shell, script], env=environment, stdout=subprocess.PIPE, text=True)
+    eventually(lambda: peer.asked)
+    with running_grafana_peer() as filled:
+        walk(filled, apply=True, share=False)
+    peer.read_files(filled.folders, filled.boards, filled.board_folders)
+    told, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert "hush" not in told
+    assert "POST /api/dashboards/db" not in peer.written
+    assert kinds(walk(peer, apply=False)) == {Kind.SAME}
 
 
 def test_the_command_says_then_does(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from flashmm_receiver import ReceiverSettings
 
 _COMPOSE = cast("dict[str, Any]", yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text()))
 _SERVICES = cast("dict[str, dict[str, Any]]", _COMPOSE["services"])
-_ONE_SHOTS = {"secrets", "otel-collector-ready"}
+_ONE_SHOTS = {"secrets", "otel-collector-ready", "grafana-boards"}
 _NOTHING_TO_ASK_WITH = {"otel-collector", "gateway-0", "gateway-1", "mimir"}
 _LONG_RUNNING = sorted(set(_SERVICES) - _ONE_SHOTS)
 _LISTENS = {

@@ -34,9 +34,10 @@ def test_the_way_to_an_orders_trace_is_there() -> None:
     """Folder, board, panels and links that the text names are those of the files."""
     steps = _TEXT.split("## From a curve to one order's trace")[1].split("##")[0]
     named = set(re.findall(r"\*([^*\n]+)\*", steps)) - {"Dashboards", "Admin", "The stack", "Logs for this span"}
-    board = dict(boards())["trader/trading"]
+    every_board = dict(boards())
+    board = every_board["trader/trading"]
     provisioning = REPOSITORY / "deploy/grafana/provisioning"
-    there = {board["title"], *(panel["title"] for panel in board["panels"])}
+    there = {each["title"] for each in every_board.values()} | {panel["title"] for panel in board["panels"]}
     there |= set(re.findall(r"folder: (.+)", (provisioning / "dashboards/boards.yaml").read_text()))
     there |= set(
         re.findall(r"(?:urlDisplayLabel|- name): (.+)", (provisioning / "datasources/stores.yaml").read_text())
