@@ -115,7 +115,14 @@ class Gauges:
                 series.subject.time_ms = time_ms
                 series.subject.parts[series.part] = value
                 changed[id(series.subject)] = series.subject
-        return [(subject.stream, _BODIES[subject.stream](subject)) for subject in changed.values() if subject.shown]
+        return [(subject.stream, self._item(subject)) for subject in changed.values() if subject.shown]
+
+    def _item(self, subject: _Subject) -> dict[str, object]:
+        """P&L names the run that it is counted from."""
+        body = _BODIES[subject.stream](subject)
+        if subject.stream == "pnl":
+            body["run"] = self._runs.get((str(subject.identity["bot"]), str(subject.identity["account"])), "")
+        return body
 
     def _follow(self, meta: SeriesMeta) -> None:
         labels = dict(meta.labels)

@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import replace
 from decimal import Decimal
+from itertools import groupby
 from urllib.parse import urlencode
 
 import pytest
@@ -111,6 +112,33 @@ async def test_history_and_live_make_one_curve(site, port, visit):
     assert texts[-1] == "1.2" and all(text is None or len(text) < 20 for text in texts)
     await expect(visit.page.locator("#pnl-chart canvas")).to_have_count(1)
     assert all("flashmm_bot" in query for query in site.history.queries)
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "history"])
+async def test_a_restart_is_no_loss(site, port, visit, live):
+    """Each run's P&L begins anew: the curve breaks there and holds nothing of the run before."""
+    now = time.time_ns() // SECOND * SECOND
+    runs = [Bot(run=uuid7_at(now - ago * SECOND)) for ago in (60, 30, 0)]
+    feed = site.feed if live else site.history.add
+    for bot, first, last, realized in ((runs[0], 60, 40, 0.5), (runs[1], 27, 1, -0.25)):
+        for ago in range(first, last - 1, -1):
+            at = now - ago * SECOND
+            feed(bot.points(at, [("target_info", 1, {"flashmm_run": bot.run})]))
+            feed(bot.pnl(at, realized, 0, 0, 0))
+    feed(runs[2].points(now, [("target_info", 1, {"flashmm_run": runs[2].run})]))
+    await visit.open(port)
+    site.feed(runs[2].pnl(now + SECOND, 0.125, 0, 0, 0))
+    await visit.value("pnl-net", "0.125")
+    texts = "flashmm.state.seriesOf('pnl', flashmm.board.selection).texts[0]"
+    await until(lambda: visit.page.evaluate(f"{texts}.includes('0.5')"))
+    drawn = await visit.page.evaluate(texts)
+    assert [text for text, _ in groupby(drawn)] == ["0.5", None, "-0.25", None, "0.125"]
+
+
+def uuid7_at(time_ns):
+    """A run's id that began then."""
+    digits = f"{time_ns // MILLISECOND:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
 
 
 async def test_nothing_is_polled(site, port, visit):

@@ -46,6 +46,7 @@ class TestPnl:
             "missing": [],
             "notional": None,
             "net_bps": None,
+            "run": "run-1",
         }
 
     def test_net_of_the_notional(self):

@@ -81,3 +81,9 @@ export const minute = (ms) => format("minute", { hour: "2-digit", minute: "2-dig
 /** The time of today, or the day and the time of another. */
 export const dayClock = (ms) => `${day(ms) === day(Date.now()) ? "" : `${day(ms)}, `}${clock(ms)}`;
 export const day = (ms) => format("day", { day: "numeric", month: "short" }).format(ms);
+
+/** When a run began: it is a UUIDv7, whose first 48 bits are milliseconds; 0 where it is none. */
+export function beganMs(run) {
+  const found = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(String(run ?? ""));
+  return found ? Number.parseInt(found[1] + found[2], 16) : 0;
+}

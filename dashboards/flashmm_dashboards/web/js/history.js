@@ -1,8 +1,11 @@
 /** History by PromQL: the same expressions that any other reader would use. */
 
-import { shift, sign, sum } from "./decimal.js";
+import { isDecimal, shift, sign, sum } from "./decimal.js";
+import { beganMs } from "./format.js";
 
 const POINTS = 600;
+/** Names each run of a bot: P&L begins anew with each, which is no loss. */
+const RUNS = "target_info";
 
 function selector(names, labels) {
   const matchers = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
@@ -19,7 +22,7 @@ const market = (at) => ({ ...owner(at), flashmm_venue: at.venue, flashmm_symbol:
 /** What each chart asks for, and how the answer's parts make its columns. */
 const QUERIES = {
   pnl: {
-    promql: (at) => selector("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency }),
+    promql: (at) => `${selector("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency })} or ${selector(RUNS, owner(at))}`,
     texts: (parts) => [sum([...parts.values()])],
   },
   spread: {
@@ -58,7 +61,34 @@ export async function fetchHistory(stream, at, fromS, toS, signal) {
   const answer = await fetch(`/api/v1/query_range?${query}`, { signal });
   const body = await answer.json();
   if (body.status !== "success") throw new Error(String(body.error ?? `HTTP ${answer.status}`));
-  return columns(body.data.result).map(([time, parts]) => [time, texts(parts)]);
+  const [runs, series] = [[], []];
+  for (const each of body.data.result) (each.metric.__name__ === RUNS ? runs : series).push(each);
+  const began = runs.map(({ metric }) => beganMs(metric.flashmm_run) / 1000);
+  return parted(columns(series).map(([time, parts]) => [time, texts(parts)]), began);
+}
+
+/** Points with a break where a run began; what a lookback holds of the one before is left out. */
+function parted(points, began) {
+  const whole = [];
+  let [last, held] = [Infinity, null];
+  for (const [time, texts] of points) {
+    const start = began.find((each) => last < each && each <= time);
+    if (start) {
+      held = worth(whole.at(-1)[1]);
+      whole.push([start, texts.map(() => null)]);
+    }
+    last = time;
+    if (String(texts) === held) continue;
+    held = null;
+    whole.push([time, texts]);
+  }
+  const next = began.find((each) => last < each);
+  return next ? [...whole, [next, whole.at(-1)[1].map(() => null)]] : whole;
+}
+
+/** What would be recognised; a run that begins at nothing looks like any other at nothing. */
+function worth(texts) {
+  return texts.some((text) => isDecimal(text) && sign(text) !== 0) ? String(texts) : null;
 }
 
 function columns(result) {

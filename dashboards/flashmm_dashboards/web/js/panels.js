@@ -27,19 +27,13 @@ export function drawPnl(item) {
 
 /** Whose run it is, since when, and on what market. */
 export function drawBot(item) {
-  const began = beganMs(item?.run);
+  const began = format.beganMs(item?.run);
   setText(byId("since"), began ? `since ${format.dayClock(began)}` : "since the run began");
   byId("since").title = began ? `The run began ${new Date(began).toISOString()}; its id is ${item.run}` : "";
   setText(byId("demo-market"), MARKETS[item?.feed] ?? "a market");
 }
 
 const MARKETS = { simulated: "a simulated market", recorded: "a recorded market, played again", live: "the live public market" };
-
-/** A run is a UUIDv7: its first 48 bits are the milliseconds of its beginning. */
-function beganMs(run) {
-  const found = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(String(run ?? ""));
-  return found ? Number.parseInt(found[1] + found[2], 16) : 0;
-}
 
 export function drawSpread(item) {
   const mean = item?.mean;

@@ -28,10 +28,15 @@ export class Series {
     const last = this.times.at(-1);
     if (!Number.isFinite(time) || time < last) return;
     if (time === last) this.drop();
-    else if (time - last > BREAK_S) this.append(last + 0.001, this.names.map(() => null));
+    else if (time - last > BREAK_S) this.breakOff();
     this.append(time, texts);
     this.liveFrom = Math.min(this.liveFrom, time);
     if (this.times.length > POINTS_MAX) this.trim(POINTS_MAX / 10);
+  }
+
+  /** No line leads from the last point to the next one. */
+  breakOff() {
+    if (this.length) this.append(this.times.at(-1) + 0.001, this.names.map(() => null));
   }
 
   /** What was live up to now is no longer without a gap: the next history replaces it. */

@@ -109,7 +109,9 @@ export class State {
 
   addState(stream, item) {
     const name = `${stream}\n${keyOf(stream, item)}`;
-    const merged = stream === "model" ? { ...this.latest.get(name), ...item } : item;
+    const before = this.latest.get(name);
+    if (stream === "pnl" && before && before.run !== item.run) this.seriesOf(stream, item).breakOff();
+    const merged = stream === "model" ? { ...before, ...item } : item;
     this.latest.set(name, merged);
     if (stream in SERIES) this.seriesOf(stream, item).push(item.time_ms / 1000, SERIES[stream].texts(merged));
   }
