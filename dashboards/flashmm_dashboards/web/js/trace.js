@@ -86,7 +86,7 @@ function nested(spans) {
 }
 
 function lines(answer) {
-  if (!answer.logs?.length) return el("p", { className: "nothing" }, answer.sorry ?? "None in this store.");
+  if (!answer.logs?.length) return el("p", { className: "nothing" }, answer.sorry ?? "None in this store. What bots send through a Collector is in Loki.");
   const rows = answer.logs.toReversed().flatMap((line) => [
     el("span", { className: "dim num" }, exactClock(Number(nanos(line.time_ns) / 1_000_000n))),
     el("span", {}, el("span", { className: "chip", "data-state": line.severity >= 17 ? "rejected" : "" }, level(line))),
