@@ -412,7 +412,7 @@ async def test_many_frames_are_read_at_a_rate(receiver: Receiver, registry: Coll
             head = await reader.readexactly(9)
             await reader.readexactly(int.from_bytes(head[:3]))
             acknowledged += head[3:5] == b"\4\1"
-    assert total(registry, "flashmm_receiver_slowed_total") == 1
+    assert total(registry, "flashmm_receiver_slowed_total") >= 1
     assert total(registry, ERRORS, transport="grpc", reason="frame_flood") == 0
 
 
