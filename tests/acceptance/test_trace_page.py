@@ -129,5 +129,7 @@ def test_a_trace_without_root_or_lines(product: Product, chromium) -> None:
     with window(chromium, 1440, 844) as (page, complaints):
         text = opened(page, product, QUIET)
         assert page.locator(".waterfall > span:nth-child(4n + 1)").all_inner_texts() == ["hen", "egg"]
-        assert text.rstrip().endswith("Log lines\n\nNone in this store. What bots send through a Collector is in Loki.")
+        assert text.rstrip().endswith(
+            "Log lines\n\nNone in this store. What bots send through a Collector is in Loki."
+        )
         assert complaints == []
