@@ -37,6 +37,8 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="Run the demo market maker beside it.")] = False,
     feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = _FEED,
     speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = _SPEED,
+    binance_stream_url: Annotated[str, typer.Option(help="Combined stream of the demo's binance feed.")] = "",
+    binance_rest_url: Annotated[str, typer.Option(help="Where the binance feed asks for snapshots.")] = "",
     services: Annotated[str, typer.Option(help="Which services to run; default: all.")] = "",
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the ledger.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of page and API; 0 takes a free one.")] = None,
@@ -54,16 +56,24 @@ def up(
 
     settings = load(data_dir=data_dir, http=None if port is None else {"port": port})
     wanted = _wanted(services, settings)
-    if not demo and (feed, speed) != (_FEED, _SPEED):
-        raise typer.BadParameter("they are the demo's: add --demo", param_hint="--feed, --speed")
+    of_the_demo = _demo_options(feed, speed, binance_stream_url, binance_rest_url)
+    if of_the_demo and not demo:
+        raise typer.BadParameter("that is the demo's: add --demo", param_hint=", ".join(of_the_demo))
     if demo and settings.ledgers.urls:
         raise typer.BadParameter("there is no receiver here to send to (ledgers.urls)", param_hint="--demo")
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
     check_ground(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     allow_open_files(settings)
-    arguments = ("--feed", feed, "--speed", speed, "--loop") if demo else ()
+    arguments = (*(word for option in of_the_demo.items() for word in option), "--loop") if demo else ()
     uvloop.run(_run(settings, wanted, arguments, say_json if json else _welcome))
+
+
+def _demo_options(feed: str, speed: str, stream_url: str, rest_url: str) -> Mapping[str, str]:
+    """What was given for the demo, by the names that its own command line has too."""
+    urls = {"--binance-stream-url": stream_url, "--binance-rest-url": rest_url}
+    given = {"--feed": "" if feed == _FEED else feed, "--speed": "" if speed == _SPEED else speed, **urls}
+    return {option: value for option, value in given.items() if value}
 
 
 def _wanted(services: str, settings: Settings) -> frozenset[str]:

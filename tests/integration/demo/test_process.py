@@ -1,6 +1,7 @@
 """The demo as a process of its own that talks OTLP only."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.otlp_peer import GrpcPeer
+from tests.product import running_product
+from tests.waiting import until
 
 from .conftest import Exchange
 
@@ -69,3 +72,13 @@ async def test_the_live_feed_drives_the_bot_through_a_lost_connection(
         process.kill()
     assert process.returncode == 0, errors
     assert (tmp_path / "live.jsonl").read_text().count('"bookTicker"') > 20
+
+
+async def test_up_hands_the_live_feeds_addresses_on(exchange: Exchange, tmp_path: Path) -> None:
+    """By the same options as the demo's own."""
+    flags = ("--demo", "--feed", "binance", "--binance-stream-url", exchange.stream_url)
+    product = running_product(tmp_path / "data", *flags, "--binance-rest-url", exchange.rest_url)
+    with contextlib.ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, product)
+        await until(lambda: exchange.connections > 0 and exchange.snapshots > 0, 60)
+        await asyncio.to_thread(stack.close)

@@ -3,7 +3,9 @@
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +94,7 @@ def test_a_token_comes_from_a_file_or_the_environment(product: Product, flashmm:
         (["query", "up", "--last", "soon"], 2, "no duration"),
         (["up", "--services", "everything"], 2, "none of receiver, http"),
         (["up", "--feed", "binance"], 2, "add --demo"),
+        (["up", "--binance-rest-url", "http://127.0.0.1:1"], 2, "--binance-rest-url: that is the demo's: add --demo"),
         (["up", "--port", "99999"], 2, "http.port = 99999 (from --port)"),
         (["doctor", "--protocol", "udp"], 2, "none of grpc, http/protobuf"),
         (["boards", "push", "--grafana", "http://127.0.0.1:1", "--token-file", "none"], 2, "cannot be read"),
@@ -131,6 +134,29 @@ def test_wrong_options_of_the_demo_end_it_all(tmp_path: Path) -> None:
         "flashmm demo: --feed file:none: No such file or directory",
         "flashmm: demo: it refuses its options, as it says above",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (["up", "--port", "0"], "uvloop"),
+        (["status"], "typer"),
+        (["query", "up"], "typer"),
+        (["doctor"], "typer"),
+        (["demo"], "typer"),
+        (["demo"], "flashmm_demo._settings"),
+    ],
+)
+def test_ctrl_c_amid_imports_says_nothing(tmp_path: Path, words: list[str], module: str) -> None:
+    """As soon as a module is there, and others are to come: the exit code alone tells."""
+    command = [sys.executable, "-X", "importtime", BIN / "flashmm", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        next(line for line in process.stderr if line.rpartition("|")[2].strip() == module)
+        process.send_signal(signal.SIGINT)
+        told = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, told) == (130, [])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("token", ["", "of-the-receiver"])
