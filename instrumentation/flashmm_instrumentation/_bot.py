@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from flashmm_instrumentation._boundary import Boundary, survives
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._every import Every
+from flashmm_instrumentation._inputs import identifier, nanoseconds
 from flashmm_instrumentation._instrument import instrument
 from flashmm_instrumentation._integrator import GRACE_NS, SECOND_NS
 from flashmm_instrumentation._market import Market, depth_rule
@@ -94,13 +95,13 @@ class Bot:
         stale_after_ms: float = 5_000,
         depth_notional: Number | None = None,
     ) -> Market:
-        """Bind a market; the same handle if it is bound already.
+        """Bind a market; the same handle if it is bound already, on the same terms.
 
         multiplier: base units (linear) or quote units (inverse) per contract. stale_after_ms: a book without an
         update for longer does not count. depth_notional: also integrate the spread at this notional, in quote.
         Raises ValueError, naming what is wrong.
         """
-        if not stale_after_ms > 0:
+        if not figure(stale_after_ms, "stale_after_ms") > 0:
             raise ValueError(f"stale_after_ms must be positive, not {stale_after_ms!r}")
         terms = instrument(
             venue,
@@ -115,9 +116,12 @@ class Bot:
         )
         depth = depth_rule(terms, depth_notional)
         with self._lock:
-            if (venue, symbol) not in self._markets:
-                self._markets[venue, symbol] = Market(self._core, terms, int(stale_after_ms * 1e6), depth)
-            return self._markets[venue, symbol]
+            bound = self._markets.get((venue, symbol))
+            if bound is None:
+                bound = Market(self._core, terms, int(stale_after_ms * 1e6), depth)
+                self._markets[venue, symbol] = bound
+        bound.expect(terms)
+        return bound
 
     def model(self, name: str, venue: str) -> Model:
         """Bind a model that predicts for a venue's symbols. Raises ValueError if a name is empty."""
@@ -129,7 +133,7 @@ class Bot:
     @survives
     def pnl(self, currency: str, realized: Number, unrealized: Number, fees: Number = 0, funding: Number = 0) -> None:
         """Profit and loss since the run began. fees and funding: negative when paid."""
-        instruments, labels = self._core.instruments, {attr.CURRENCY: currency}
+        instruments, labels = self._core.instruments, self._labels(currency)
         instruments.pnl_realized.set(figure(realized, "realized"), labels)
         instruments.pnl_unrealized.set(figure(unrealized, "unrealized"), labels)
         instruments.pnl_fees.set(figure(fees, "fees"), labels)
@@ -144,7 +148,7 @@ class Bot:
         var: Number | None = None,
     ) -> None:
         """Absolute notional of the open positions, its limit, and the value at risk as a positive loss."""
-        instruments, labels = self._core.instruments, {attr.CURRENCY: currency}
+        instruments, labels = self._core.instruments, self._labels(currency)
         instruments.risk_exposure.set(figure(exposure, "exposure"), labels)
         if exposure_limit is not None:
             instruments.risk_exposure_limit.set(figure(exposure_limit, "exposure_limit"), labels)
@@ -154,21 +158,26 @@ class Bot:
     @survives
     def error(self, error_type: str) -> None:
         """Count an error of the bot's. error_type: one of a bounded set, e.g. an exception's class name."""
-        self._core.instruments.errors.add(1, {attr.ERROR_TYPE: error_type})
+        named = identifier(self.boundary, error_type, "error_type")
+        self._core.instruments.errors.add(1, {attr.ERROR_TYPE: named})
 
     @survives
     def transfer(
         self, venue: str, transfer_id: str, amount: Number, currency: str, exchange_ns: int | None = None
     ) -> None:
         """A deposit (positive) or withdrawal (negative): not performance."""
+        boundary = self.boundary
         body = {
-            "venue": venue,
-            "transfer_id": transfer_id,
+            "venue": identifier(boundary, venue, "venue"),
+            "transfer_id": identifier(boundary, transfer_id, "transfer_id"),
             "amount": amount_text(amount, "amount"),
-            "currency": currency,
-            "exchange_time_ns": exchange_ns,
+            "currency": identifier(boundary, currency, "currency"),
+            "exchange_time_ns": None if exchange_ns is None else nanoseconds(boundary, exchange_ns, "exchange_ns"),
         }
         self._core.emit(events.TRANSFER.name, self.now_ns(), body)
+
+    def _labels(self, currency: str) -> dict[str, str]:
+        return {attr.CURRENCY: identifier(self.boundary, currency, "currency")}
 
     # Seconds pass.
 

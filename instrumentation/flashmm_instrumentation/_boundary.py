@@ -64,8 +64,9 @@ class Boundary:
             )
 
     def unsent(self, records: str, count: int) -> None:
-        """Say what a bot that has closed could not deliver."""
-        logger.warning("%d %s were not delivered when the bot was closed", count, records)
+        """Say what could not be delivered when the bot was closed, and once of what came later."""
+        if self._first("unsent", records):
+            logger.warning("%d %s were not delivered when the bot was closed", count, records)
 
     def caught(self, where: str, error: Exception) -> None:
         """An exception on its way to the bot."""

@@ -18,6 +18,7 @@ LEVELS_LIMIT: Final = 100
 ID_LIMIT: Final = 256
 _FUTURE_NS: Final = 1_000_000_000
 _PAST_NS: Final = 86_400_000_000_000
+_INT64: Final = 2**63
 
 
 class Inputs:
@@ -64,54 +65,23 @@ class Inputs:
 
     def levels(self, levels: Iterable[tuple[Number, Number]], name: str, *, sign: int) -> Levels:
         """The first hundred levels, best first. sign: 1 for bids, -1 for asks."""
-        given = ((self.price(price, name), self.quantity(quantity, name)) for price, quantity, *_ in levels)
-        held = _held(islice(given, LEVELS_LIMIT))
+        given = _pairs(levels, name)
+        held = _held((self.price(price, name), self.quantity(quantity, name)) for price, quantity in given)
         if any(sign * worse[0] >= sign * better[0] for better, worse in pairwise(held)):
             raise Misuse(MisuseReason.UNSORTED_LEVELS, f"{name} of {self._terms.symbol} must come best first")
         return held
 
     def time(self, at_ns: int | None, now_ns: int, name: str = "received_ns") -> int:
-        """A time of the bot's clock. None, and what is counted as impossible, count as now.
-
-        Impossible: no integer, more than a second ahead, or more than a day ago.
-        """
-        if at_ns is None:
-            return now_ns
-        read_ns = self.whole(at_ns, name)
-        if read_ns is None:
-            return now_ns
-        if read_ns > now_ns + _FUTURE_NS:
-            ahead_s = (read_ns - now_ns) / 1e9
-            self._boundary.note(
-                MisuseReason.FUTURE_TIME, f"{name} {read_ns} is {ahead_s:.3f} s ahead of Bot.now_ns()"
-            )
-            return now_ns
-        if read_ns < now_ns - _PAST_NS:
-            self._boundary.note(
-                MisuseReason.BAD_TIME, f"{name} {read_ns} is more than a day ago: times are UTC nanoseconds"
-            )
-            return now_ns
-        return read_ns
+        """A time of the bot's clock; see moment()."""
+        return now_ns if at_ns is None else moment(self._boundary, at_ns, now_ns, name)
 
     def whole(self, value: int | None, name: str = "exchange_ns") -> int | None:
-        """An integer of nanoseconds; None, and counted, for anything else."""
-        if value is None or type(value) is int:
-            return value
-        try:
-            return index(value)
-        except TypeError:
-            self._boundary.note(
-                MisuseReason.BAD_TIME,
-                f"{name} {value!r} is no integer of UTC nanoseconds: int(seconds * 1e9)",
-            )
-            return None
+        """An integer of nanoseconds; see nanoseconds()."""
+        return None if value is None else nanoseconds(self._boundary, value, name)
 
     def identifier(self, value: str, name: str) -> str:
-        """An id as text of at most 256 characters; another is cut, and counted."""
-        if type(value) is str and 0 < len(value) <= ID_LIMIT:
-            return value
-        self._boundary.note(MisuseReason.BAD_ID, f"{name} {value!r:.80} is no text of 1 to {ID_LIMIT} characters")
-        return str(value)[:ID_LIMIT]
+        """An id as text; see identifier()."""
+        return identifier(self._boundary, value, name)
 
     def optional_id(self, value: str | None, name: str) -> str | None:
         """The same where there may be none."""
@@ -132,6 +102,51 @@ class Inputs:
         return scaled
 
 
+def moment(boundary: Boundary, at_ns: int | None, now_ns: int, name: str) -> int:
+    """A time of the bot's clock. None, and what is counted as impossible, count as now.
+
+    Impossible: no integer, more than a second ahead, or more than a day ago.
+    """
+    read_ns = None if at_ns is None else nanoseconds(boundary, at_ns, name)
+    if read_ns is None:
+        return now_ns
+    if read_ns > now_ns + _FUTURE_NS:
+        ahead_s = (read_ns - now_ns) / 1e9
+        boundary.note(MisuseReason.FUTURE_TIME, f"{name} {read_ns} is {ahead_s:.3f} s ahead of Bot.now_ns()")
+        return now_ns
+    if read_ns < now_ns - _PAST_NS:
+        boundary.note(MisuseReason.BAD_TIME, f"{name} {read_ns} is more than a day ago: times are UTC nanoseconds")
+        return now_ns
+    return read_ns
+
+
+def nanoseconds(boundary: Boundary, value: int, name: str) -> int | None:
+    """An integer that 64 bits can hold; None, and counted, for anything else."""
+    try:
+        read = index(value)
+    except TypeError:
+        read = None
+    if read is None or not -_INT64 <= read < _INT64:
+        boundary.note(
+            MisuseReason.BAD_TIME, f"{name} {value!r:.80} is no integer of UTC nanoseconds: int(seconds * 1e9)"
+        )
+        return None
+    return read
+
+
+def identifier(boundary: Boundary, value: str, name: str) -> str:
+    """An id as text of at most 256 characters; another is cut or mended, and counted."""
+    if type(value) is str and 0 < len(value) <= ID_LIMIT and (value.isascii() or utf8(value) == value):
+        return value
+    boundary.note(MisuseReason.BAD_ID, f"{name} {value!r:.80} is no text of 1 to {ID_LIMIT} characters")
+    return utf8(str(value)[:ID_LIMIT])
+
+
+def utf8(value: str) -> str:
+    """The text, with `?` for what UTF-8 cannot carry: a lone surrogate, as of a file's name that was no text."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
 def side(value: Side) -> Side:
     """BUY or SELL, or their values as text."""
     try:
@@ -146,6 +161,15 @@ def liquidity(value: Liquidity) -> Liquidity:
         return Liquidity(value)
     except ValueError:
         raise Misuse(MisuseReason.UNKNOWN_LIQUIDITY, f"{value!r} is neither MAKER nor TAKER") from None
+
+
+def _pairs(levels: Iterable[tuple[Number, Number]], name: str) -> list[tuple[Number, Number]]:
+    try:
+        return [(price, quantity) for price, quantity, *_ in islice(levels, LEVELS_LIMIT)]
+    except (TypeError, ValueError):
+        raise Misuse(
+            MisuseReason.BAD_VALUE, f"{name} {levels!r:.80} are no pairs of (price, quantity), best first; none: []"
+        ) from None
 
 
 def _held(levels: Iterable[Level]) -> Levels:

@@ -55,8 +55,8 @@ def instrument(
     """Checked terms. Raises ValueError, naming what is wrong."""
     named = {"venue": venue, "symbol": symbol, "base": base, "quote": quote}
     for name, value in named.items():
-        if not value:
-            raise ValueError(f"{name} must not be empty")
+        if not isinstance(value, str) or not value:  # pyright: ignore[reportUnnecessaryIsInstance] an author's mistake
+            raise ValueError(f"{name} must be a text that is not empty, not {value!r}")
     terms = Instrument(
         venue,
         symbol,

@@ -48,6 +48,17 @@ def tell(answer: Answer) -> None:
         heard.answer = answer
 
 
+def overheard(exporter: Any) -> Any:  # noqa: ANN401 as in _exporters
+    """The exporter, marked as one whose door is always heard where it is asked."""
+    exporter.flashmm_overheard = True
+    return exporter
+
+
+def is_overheard(exporter: object) -> bool:
+    """Whether a failure without an answer means that no door was asked."""
+    return getattr(exporter, "flashmm_overheard", False)
+
+
 def listened_grpc(make: Callable[..., Any], settings: dict[str, object]) -> Any:  # noqa: ANN401 as in _exporters
     """A stock exporter with an ear on its stub, and on those that it makes when it connects anew."""
     exporter = make(**settings, retryable_error_codes=_NONE_RETRYABLE)
@@ -58,7 +69,7 @@ def listened_grpc(make: Callable[..., Any], settings: dict[str, object]) -> Any:
     make_stub, door = exporter._stub, str(exporter._endpoint)
     exporter._stub = lambda channel: _Stub(make_stub(channel), door)  # pyright: ignore[reportUnknownLambdaType]
     exporter._client = _Stub(exporter._client, door)
-    return exporter
+    return overheard(exporter)
 
 
 class _Stub:

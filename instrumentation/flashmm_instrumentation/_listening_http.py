@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from requests.adapters import HTTPAdapter
 
 from flashmm_instrumentation._answers import TAKEN, Answer, Verdict, of_http
-from flashmm_instrumentation._listening import Response, of_response, tell
+from flashmm_instrumentation._listening import Response, of_response, overheard, tell
 
 _PROTOBUF: Final = "application/x-protobuf"
 _RESPONSES: Final = {"logs": ExportLogsServiceResponse, "traces": ExportTraceServiceResponse}
@@ -25,7 +25,7 @@ def listened_http(make: Callable[..., Any], settings: dict[str, object], signal:
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(_RESPONSES[signal]))
-    return make(**settings, session=session)
+    return overheard(make(**settings, session=session))
 
 
 class Refused(Exception):

@@ -10,6 +10,7 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.sdk._logs import LoggerProvider
 
+from flashmm_instrumentation._inputs import utf8
 from flashmm_instrumentation.semconv import attributes as attr
 
 _SEVERITIES: Final = (
@@ -70,7 +71,7 @@ def _translated(record: logging.LogRecord) -> LogRecord:
         context=get_current(),
         severity_number=number,
         severity_text=text,
-        body=record.getMessage()[:_BODY_LIMIT],
+        body=utf8(record.getMessage()[:_BODY_LIMIT]),
         attributes=_attributes(record),
     )
 
@@ -91,6 +92,7 @@ def _attributes(record: logging.LogRecord) -> dict[str, str | int]:
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, trace = record.exc_info
         attributes[attr.EXCEPTION_TYPE] = kind.__qualname__
-        attributes[attr.EXCEPTION_MESSAGE] = str(error)
-        attributes[attr.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(kind, error, trace))[-_BODY_LIMIT:]
+        told = "".join(traceback.format_exception(kind, error, trace))
+        attributes[attr.EXCEPTION_MESSAGE] = utf8(str(error)[:_BODY_LIMIT])
+        attributes[attr.EXCEPTION_STACKTRACE] = utf8(told[-_BODY_LIMIT:])
     return attributes

@@ -41,6 +41,13 @@ class Market:
         """Where this handle's failures stop."""
         return self._scope.core.boundary
 
+    def expect(self, terms: Instrument) -> None:
+        """Raises ValueError, naming what differs, if the market is bound on other terms."""
+        bound, asked = self._scope.terms.body(), terms.body()
+        differing = [f"{name} {bound[name]}, not {asked[name]}" for name in bound if bound[name] != asked[name]]
+        if differing:
+            raise ValueError(f"{terms.venue} {terms.symbol} is bound already with {', '.join(differing)}")
+
     # What the bot sees.
 
     @survives
@@ -158,15 +165,16 @@ class Market:
         """Which arm (`on` or `off`) a switchback experiment is in from now on; the current spread sample ends."""
         if arm not in ("on", "off"):
             raise Misuse(MisuseReason.BAD_ARM, f"{arm!r} is neither on nor off")
-        at_ns = self._at_ns(start_ns, "start_ns")
+        at_ns, inputs = self._at_ns(start_ns, "start_ns"), self._scope.inputs
+        assignment_id = inputs.identifier(assignment_id, "assignment_id")
         self._emit(
             events.ASSIGNMENT.name,
             self._scope.core.clock.now_ns(),
-            experiment=experiment,
+            experiment=inputs.identifier(experiment, "experiment"),
             assignment_id=assignment_id,
             arm=arm,
             start_ns=at_ns,
-            planned_end_ns=self._scope.inputs.whole(planned_end_ns, "planned_end_ns"),
+            planned_end_ns=inputs.whole(planned_end_ns, "planned_end_ns"),
         )
         self._scope.sampler.assignment(at_ns, assignment_id)
 
@@ -219,7 +227,7 @@ class Market:
             events.FUNDING.name,
             self._at_ns(received_ns),
             amount=amount_text(amount, "amount"),
-            currency=currency or self._scope.terms.settle,
+            currency=self._scope.inputs.identifier(currency or self._scope.terms.settle, "currency"),
             rate=optional_text(rate, "rate"),
             position=optional_text(position, "position"),
             exchange_time_ns=self._scope.inputs.whole(exchange_ns),
@@ -266,7 +274,7 @@ class Market:
         priced = None if price is None else scope.inputs.price(price)
         sized = scope.inputs.positive(quantity)
         tick_ns = self._tick_ns(received_ns, now_ns)
-        order = Order(scope, side, priced, sized, order_id, tick_ns or now_ns, now_ns)
+        order = Order(scope, side, priced, sized, scope.begin(order_id), tick_ns or now_ns, now_ns)
         if tick_ns is not None and tick_ns == self._received_ns:
             order.received(self._handled_ns)
         return order

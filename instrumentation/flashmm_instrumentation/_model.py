@@ -1,15 +1,19 @@
 """A model of the bot's: what it predicts, and what came."""
 
+from operator import index
 from typing import Final
 
 from flashmm_instrumentation._boundary import Boundary, Misuse, survives
 from flashmm_instrumentation._core import Core
+from flashmm_instrumentation._inputs import identifier, moment
 from flashmm_instrumentation._numbers import figure
+from flashmm_instrumentation._open import Open
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import events
 from flashmm_instrumentation.semconv.attributes import MisuseReason
 
 _OPEN_LIMIT: Final = 100_000
+_HORIZON_NS_LIMIT: Final = 2**63
 
 
 class Model:
@@ -22,7 +26,7 @@ class Model:
         self._name: Final = name
         self._venue: Final = venue
         self._labels: Final = {attr.MODEL: name}
-        self._open: dict[str, str] = {}
+        self._open: Final[Open[str]] = Open(_OPEN_LIMIT)
 
     @property
     def boundary(self) -> Boundary:
@@ -40,21 +44,23 @@ class Model:
         at_ns: int | None = None,
     ) -> None:
         """The model said value for horizon_ns ahead; duration_s: what the inference took."""
-        if horizon_ns <= 0:
-            raise Misuse(MisuseReason.BAD_HORIZON, f"{horizon_ns!r} ns")
-        while len(self._open) >= _OPEN_LIMIT:
-            self._open.pop(next(iter(self._open)))
-        self._open[prediction_id] = symbol
-        self._emit(events.PREDICTION.name, at_ns, prediction_id, symbol, {"horizon_ns": horizon_ns}, value)
+        horizon = _horizon(horizon_ns)
+        prediction_id = identifier(self.boundary, prediction_id, "prediction_id")
+        symbol = identifier(self.boundary, symbol, "symbol")
+        self._open.begin(prediction_id, symbol)
+        self._emit(events.PREDICTION.name, at_ns, prediction_id, symbol, {"horizon_ns": horizon}, value)
         if duration_s is not None:
             self._core.instruments.inference_duration.record(figure(duration_s, "duration_s"), self._labels)
 
     @survives
     def outcome(self, prediction_id: str, value: float, at_ns: int | None = None) -> None:
         """What came true of a prediction of this run's last 100,000 open ones."""
-        symbol = self._open.pop(prediction_id, None)
+        prediction_id = identifier(self.boundary, prediction_id, "prediction_id")
+        symbol = self._open.end(prediction_id)
         if symbol is None:
-            raise Misuse(MisuseReason.UNKNOWN_PREDICTION, f"{self._name}: {prediction_id}")
+            raise Misuse(
+                MisuseReason.UNKNOWN_PREDICTION, f"prediction_id {prediction_id!r} of model {self._name} is not open"
+            )
         self._emit(events.OUTCOME.name, at_ns, prediction_id, symbol, {}, value)
 
     @survives
@@ -70,6 +76,16 @@ class Model:
     def _emit(
         self, kind: str, at_ns: int | None, prediction_id: str, symbol: str, more: dict[str, int], value: float
     ) -> None:
-        now_ns = self._core.clock.now_ns() if at_ns is None else at_ns
+        now_ns = moment(self.boundary, at_ns, self._core.clock.now_ns(), "at_ns")
         body = {"venue": self._venue, "symbol": symbol, "model": self._name, "prediction_id": prediction_id}
         self._core.emit(kind, now_ns, {**body, **more, "value": figure(value, "value")})
+
+
+def _horizon(value: int) -> int:
+    try:
+        horizon_ns = index(value)
+    except TypeError:
+        horizon_ns = 0
+    if not 0 < horizon_ns < _HORIZON_NS_LIMIT:
+        raise Misuse(MisuseReason.BAD_HORIZON, f"horizon_ns {value!r:.80} is no positive integer of nanoseconds")
+    return horizon_ns

@@ -53,7 +53,7 @@ def figure(value: Number, name: str) -> float:
     """value as a gauge has it. Raises NotADecimal where it is no finite number."""
     try:
         read = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
         raise NotADecimal(f"{name} {value!r} is no finite number: do not call where there is no value")

@@ -6,7 +6,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, set_span_in_context
 
 from flashmm_instrumentation._boundary import Boundary, survives
-from flashmm_instrumentation._inputs import ID_LIMIT
+from flashmm_instrumentation._inputs import ID_LIMIT, utf8
 from flashmm_instrumentation._inputs import liquidity as known_liquidity
 from flashmm_instrumentation._numbers import Number, amount_text
 from flashmm_instrumentation._placement import Placement
@@ -81,7 +81,7 @@ class Order:
 
     @property
     def id(self) -> str:
-        """The client order id."""
+        """The client order id, as it is reported: with a number added where an open order had it already."""
         return self._record.order_id
 
     @property
@@ -253,6 +253,7 @@ class Order:
             self._acked_ns = now_ns
         if state in TERMINAL and self._state not in TERMINAL:
             self._measure_lifetime(state, now_ns)
+            self._scope.end(self.id)
         self._state = follows(self._state, state)
         self._report(state, now_ns, reason, exchange_ns)
 
@@ -318,4 +319,4 @@ def _price(scope: MarketScope, price: Number | None) -> int | None:
 
 
 def _cut(reason: str | None) -> str | None:
-    return None if reason is None else str(reason)[:ID_LIMIT]
+    return None if reason is None else utf8(str(reason)[:ID_LIMIT])

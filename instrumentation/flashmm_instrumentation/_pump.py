@@ -29,12 +29,12 @@ class PumpLimits:
     """
 
     capacity: int = 32_768
-    bytes_max: int = 67_108_864
     batch: int = 512
     gather_s: float = 0.02
     retry_s_first: float = 0.05
     retry_s_max: float = 5.0
     give_up_s: float = 300.0
+    bytes_max: int = 67_108_864
 
 
 class Pump(Generic[T]):

@@ -4,17 +4,22 @@ from typing import Final
 
 from flashmm_instrumentation._book import DepthRule
 from flashmm_instrumentation._core import Core, core_to_nowhere
-from flashmm_instrumentation._inputs import Inputs
+from flashmm_instrumentation._inputs import ID_LIMIT, Inputs
 from flashmm_instrumentation._instrument import Instrument
 from flashmm_instrumentation._labels import market_labels
 from flashmm_instrumentation._numbers import text
+from flashmm_instrumentation._open import Open
 from flashmm_instrumentation._sampler import Sampler
+from flashmm_instrumentation.semconv.attributes import MisuseReason
+
+_OPEN_LIMIT: Final = 10_000
+_REUSED_LENGTH: Final = ID_LIMIT - 20
 
 
 class MarketScope:
     """The market as its orders see it. mid2: twice the last book's mid in 10⁻¹⁸, None where it had none."""
 
-    __slots__ = ("core", "inputs", "labels", "mid2", "sampler", "terms")
+    __slots__ = ("_open", "_reused", "core", "inputs", "labels", "mid2", "sampler", "terms")
 
     def __init__(self, core: Core, terms: Instrument, stale_after_ns: int, depth: DepthRule | None) -> None:
         self.core: Final = core
@@ -23,11 +28,30 @@ class MarketScope:
         self.inputs: Final = Inputs(core.boundary, terms)
         self.sampler: Final = Sampler(core, terms, self.labels.market, depth, stale_after_ns)
         self.mid2: int | None = None
+        self._open: Final[Open[None]] = Open(_OPEN_LIMIT)
+        self._reused = 0
 
     @property
     def mid(self) -> str | None:
         """The last book's mid on the wire."""
         return None if self.mid2 is None else text(self.mid2 * 5, 19)
+
+    def begin(self, order_id: str) -> str:
+        """The id of an order that begins, until end(): another one where an open order has this one already."""
+        if order_id in self._open:
+            self._reused += 1
+            order_id, given = f"{order_id[:_REUSED_LENGTH]}#{self._reused + 1}", order_id
+            self.core.boundary.note(
+                MisuseReason.ORDER_ID_IN_USE,
+                f"client_order_id {given!r} of {self.terms.symbol} is that of an order that is still open: "
+                f"the new one is reported as {order_id!r}; end the other first, or give each an id of its own",
+            )
+        self._open.begin(order_id, None)
+        return order_id
+
+    def end(self, order_id: str) -> None:
+        """The order is over: its id is free."""
+        self._open.end(order_id)
 
     def to_nowhere(self) -> "MarketScope":
         """The same market, whose telemetry goes nowhere."""

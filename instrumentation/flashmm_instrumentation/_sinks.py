@@ -16,14 +16,18 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import TraceFlags
 
-from flashmm_instrumentation._answers import TAKEN, UNCLEAR, Answer
+from flashmm_instrumentation._answers import TAKEN, UNCLEAR, Answer, Verdict
 from flashmm_instrumentation._boundary import Boundary
-from flashmm_instrumentation._listening import listening
+from flashmm_instrumentation._listening import is_overheard, listening
 from flashmm_instrumentation._pump import Pump
 from flashmm_instrumentation._streams import EventRecord
 from flashmm_instrumentation.semconv import attributes as attr
 
 SCOPE: Final = InstrumentationScope("flashmm_instrumentation", "0.1.0")
+_UNSENDABLE: Final = Answer(
+    Verdict.SMALLER, "it cannot be encoded", "a value is none that OTLP can carry: see the exporter's log line"
+)
+"""No door was asked. The record is found in ever smaller batches, and dropped alone."""
 _NO_LIMITS: Final = LogRecordLimits(
     LogRecordLimits.UNSET, LogRecordLimits.UNSET, LogRecordLimits.UNSET, LogRecordLimits.UNSET
 )
@@ -39,11 +43,11 @@ def delivered(boundary: Boundary, export: Callable[[], bool]) -> bool:
             return False
 
 
-def answered(boundary: Boundary, export: Callable[[], bool]) -> Answer:
+def answered(boundary: Boundary, exporter: object, export: Callable[[], bool]) -> Answer:
     """What the peer answered to the export, as far as the exporter lets it be heard."""
     with listening() as heard:
         taken = delivered(boundary, export)
-    return heard.answer or (TAKEN if taken else UNCLEAR)
+    return heard.answer or (TAKEN if taken else _UNSENDABLE if is_overheard(exporter) else UNCLEAR)
 
 
 class EventSink:
@@ -55,8 +59,10 @@ class EventSink:
         self._boundary = boundary
 
     def __call__(self, batch: Sequence[EventRecord]) -> Answer:
-        records = [self._readable(event) for event in batch]
-        return answered(self._boundary, lambda: self._exporter.export(records) is LogRecordExportResult.SUCCESS)
+        return answered(self._boundary, self._exporter, lambda: self._export(batch) is LogRecordExportResult.SUCCESS)
+
+    def _export(self, batch: Sequence[EventRecord]) -> LogRecordExportResult:
+        return self._exporter.export([self._readable(event) for event in batch])
 
     def _readable(self, event: EventRecord) -> ReadableLogRecord:
         record = LogRecord(
@@ -76,12 +82,12 @@ class EventSink:
 
 def span_sink(exporter: SpanExporter, boundary: Boundary) -> Callable[[Sequence[ReadableSpan]], Answer]:
     """Spans to their exporter."""
-    return lambda batch: answered(boundary, lambda: exporter.export(batch) is SpanExportResult.SUCCESS)
+    return lambda batch: answered(boundary, exporter, lambda: exporter.export(batch) is SpanExportResult.SUCCESS)
 
 
 def log_sink(exporter: LogRecordExporter, boundary: Boundary) -> Callable[[Sequence[ReadableLogRecord]], Answer]:
     """Log records for people to their exporter."""
-    return lambda batch: answered(boundary, lambda: exporter.export(batch) is LogRecordExportResult.SUCCESS)
+    return lambda batch: answered(boundary, exporter, lambda: exporter.export(batch) is LogRecordExportResult.SUCCESS)
 
 
 class PumpedSpans(SpanProcessor):

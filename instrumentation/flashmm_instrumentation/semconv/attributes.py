@@ -129,6 +129,7 @@ class MisuseReason(StrEnum):
     ILLEGAL_TRANSITION = "illegal_transition"
     LATE_STAGE = "late_stage"
     LATE_UPDATE = "late_update"
+    ORDER_ID_IN_USE = "order_id_in_use"
     OVERFILLED = "overfilled"
     PRICE_OFF_TICK = "price_off_tick"
     QUANTITY_OFF_LOT = "quantity_off_lot"

@@ -256,3 +256,21 @@ def test_a_fork_during_an_outage_shares_nothing_out_twice(protocol: str) -> None
             body = attributes(record.body.kvlist_value.values)
             sent.setdefault(resource["flashmm.run"], []).append(body["transfer_id"])
     assert sorted(sent.values()) == [["child-0"], [f"parent-{number}" for number in range(21)]]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_record_that_cannot_be_encoded_is_dropped_alone(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its neighbours in the batch arrive at once and in order; it is counted, and told once with the reason."""
+    with door(protocol) as peer, bot_at(peer.endpoint, protocol) as bot:
+        received = peer.received
+        peer.refuse(Refusal(grpc.StatusCode.UNAVAILABLE, 503), signal="logs")
+        trade(bot, range(50))
+        bot._core.emit("flashmm.transfer", bot.now_ns(), {"amount": object()})
+        trade(bot, range(50, 100))
+        received.wait(lambda: received.refused["logs"] >= 1)
+        peer.refuse(None)
+        received.wait(lambda: len(received.events("flashmm.fill")) == 100)
+        received.wait(lambda: lost(received).get("refused") == 1)
+    assert in_order(received, "flashmm.fill", 100)
+    told = [record.message for record in caplog.records if "none that OTLP can carry" in record.message]
+    assert [each.split()[0] for each in told] == ["events"]

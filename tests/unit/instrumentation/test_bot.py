@@ -111,6 +111,30 @@ def test_setup_says_what_is_wrong(arguments: dict[str, str], message: str, monke
         setup(**arguments)
 
 
+def test_a_market_bound_on_other_terms_is_an_error(captured: Capture) -> None:
+    """What differs is named; the same terms in another form give the same handle."""
+    market = bind(captured)
+    assert bind(captured, tick=0.10) is market
+    with pytest.raises(ValueError, match=r"sim BTCUSDT is bound already with tick 0\.1, not 0\.5"):
+        bind(captured, tick="0.5")
+
+
+@pytest.mark.parametrize("more", [{"stale_after_ms": None}, {"base": 7}, {"lot": None}])
+def test_a_market_says_what_is_wrong(captured: Capture, more: dict[str, object]) -> None:
+    """What cannot be is a ValueError that names the argument."""
+    with pytest.raises(ValueError, match=next(iter(more))):
+        bind(captured, **more)
+
+
+def test_calls_after_close_say_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A bot that goes on trading after close() does not fill its log."""
+    with capture(strict=False) as captured:
+        market = bind(captured)
+    for number in range(50):
+        market.order("buy", "100.1", 1, f"o-{number}").acked()
+    assert len([record for record in caplog.records if "were not delivered" in record.message]) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("OTEL_TRACES_EXPORTER", "jaeger"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "x")]
 )

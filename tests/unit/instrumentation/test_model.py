@@ -41,8 +41,9 @@ def test_nonsense_is_refused(captured: Capture) -> None:
     model = captured.bot.model("mid-1s", "sim")
     with pytest.raises(Misuse, match="unknown_prediction"):
         model.outcome("p-9", 0.5)
-    with pytest.raises(Misuse, match="bad_horizon"):
-        model.predicted("p-1", "BTCUSDT", 0, 0.25)
+    for horizon_ns in (0, None, 1.5, 2**63):
+        with pytest.raises(Misuse, match="bad_horizon: horizon_ns"):
+            model.predicted("p-1", "BTCUSDT", horizon_ns, 0.25)
     with pytest.raises(ValueError, match="name"):
         captured.bot.model("", "sim")
 
