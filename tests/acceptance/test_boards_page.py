@@ -136,3 +136,12 @@ def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
         page.wait_for_selector("#order-dialog .waterfall")
         expect(page.locator("#order-title")).to_contain_text("Order ")
         assert complaints == []
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0, "0 %"), (1.23e-5, "0.0012 %"), (0.5, "50 %"), (0.12345, "12.3 %")])
+def test_little_of_a_limit_is_not_nothing(session: Session, chromium, share: float, told: str) -> None:
+    """A queue that begins to fill is a number, however large its limit."""
+    with window(chromium, 600, 600) as (page, _):
+        page.goto(f"{session.product.http}/boards")
+        ask = "share => import('/static/boards/value.js').then(({ written }) => written(share, 'percentunit'))"
+        assert page.evaluate(ask, share) == told

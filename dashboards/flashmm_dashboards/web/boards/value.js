@@ -7,7 +7,7 @@ const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
 /** A number in one of Grafana's units, as far as our boards use them. */
 export function written(number, unit, decimals) {
   if (!Number.isFinite(number)) return NOTHING;
-  if (unit === "percentunit") return `${plain(number * 100, decimals ?? 1)} %`;
+  if (unit === "percentunit") return share(number * 100, decimals);
   if (unit === "s") return seconds(number);
   if (unit === "bytes") return bytes(number);
   if (unit === "cps") return `${plain(number, decimals ?? 2)} /s`;
@@ -18,6 +18,12 @@ export function written(number, unit, decimals) {
 function plain(number, decimals) {
   const most = decimals ?? (Math.abs(number) >= 100 ? 0 : 3);
   return number.toLocaleString("en-GB", { maximumFractionDigits: most }).replace("-", "\u2212");
+}
+
+/** So little of a limit that it would round to nothing is still something: a queue that began to fill. */
+function share(percent, decimals) {
+  const little = decimals === undefined && percent !== 0 && Math.abs(percent) < 0.1;
+  return `${little ? percent.toLocaleString("en-GB", { maximumSignificantDigits: 2 }).replace("-", "\u2212") : plain(percent, decimals ?? 1)} %`;
 }
 
 function seconds(number) {
