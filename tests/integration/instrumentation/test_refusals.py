@@ -51,7 +51,7 @@ def door(protocol: str) -> Iterator[Door]:
 
 def bot_at(endpoint: str, protocol: str, capacity: int = 32_768, batch: int = 512, wait_s: float = RETRY_S) -> Bot:
     """A bot that tries again within milliseconds."""
-    limits = PumpLimits(capacity, batch, gather_s=0.001, retry_s_first=wait_s, retry_s_max=wait_s)
+    limits = PumpLimits(capacity, batch=batch, gather_s=0.001, retry_s_first=wait_s, retry_s_max=wait_s)
     parts = Parts(lambda: exporters(Destination(endpoint, protocol)), flow=Flow(limits, limits, limits))
     who = Identity("maker-1", "main", "mm", None, "flashmm")
     return assemble(who, parts, Extras(Wanted(logging.INFO)), None)
