@@ -37,7 +37,7 @@ def test_every_board_is_drawn(session: Session, chromium) -> None:
             own = [panel for panel in board["panels"] if panel["type"] != "logs"]
             wanted = 21 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
             page.goto(f"{session.product.http}/boards/{board['uid']}")
-            page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=40_000)
+            page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=120_000)
             expect(page.locator("#panels > section")).to_have_count(len(board["panels"]))
             expect(page.locator("#title")).to_have_text(board["title"])
             expect(page.locator("#trouble")).to_be_hidden()
@@ -131,7 +131,7 @@ def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
     """The slowest orders behind a latency curve are links to the order on the live page."""
     with window(chromium, 1440, 3000) as (page, complaints):
         page.goto(f"{session.product.http}/boards/flashmm-trader?seconds=3600")
-        href = page.locator(".slowest a").first.get_attribute("href", timeout=60_000)
+        href = page.locator(".slowest a").first.get_attribute("href", timeout=120_000)
         page.goto(f"{session.product.http}{href}")
         page.wait_for_selector("#order-dialog .waterfall")
         expect(page.locator("#order-title")).to_contain_text("Order ")
