@@ -1,8 +1,11 @@
 """Errors of the API: one form, `{"error": {"code", "message"}}`, and the status that fits."""
 
+from http import HTTPStatus
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
@@ -28,6 +31,7 @@ def install(app: FastAPI, telemetry: HttpTelemetry) -> None:
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _by_the_framework)
 
 
 def problem(status: int, code: str, message: str, **headers: str) -> Response:
@@ -54,5 +58,12 @@ async def _busy(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
+    place, *inner = first["loc"]
+    where = ".".join(str(part) for part in (inner if place == "query" else (place, *inner)))
     return problem(422, "invalid_parameter", f"{where}: {first['msg']}")
+
+
+async def _by_the_framework(_: Request, error: Exception) -> Response:
+    """Such as for a path with a line feed, which no pattern fits."""
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, HTTPStatus(error.status_code).name.lower(), error.detail, **error.headers or {})

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import WebSocketRoute
 
 from flashmm_orchestration.access import Access, App, NoSniff
-from flashmm_orchestration.api import _errors
+from flashmm_orchestration.api import _errors, _nowhere
 from flashmm_orchestration.api._parameters import only_known
 from flashmm_orchestration.api.docs import docs_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
@@ -44,6 +44,7 @@ def build_app(
     _errors.install(app, telemetry or HttpTelemetry(CollectorRegistry()))
     for router in (*parts.routers, docs_router(app.openapi)):
         app.include_router(router, dependencies=[Depends(only_known)])
+    _nowhere.install(app, parts.routers)
     app.router.routes.append(WebSocketRoute("/stream", parts.socket))
     app.mount("/", parts.page)
     return Access(NoSniff(app), hosts=hosts, token=token)

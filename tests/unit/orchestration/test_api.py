@@ -136,6 +136,27 @@ async def test_errors_have_one_form(path: str, status: int, words: str) -> None:
     assert words in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/api/ordres", 404, "'/api/ordres' is no address of this API"),
+        ("GET", "/api/traces/a/b", 404, "'/api/traces/a/b' is no address of this API"),
+        ("GET", "/api/orders/%0A0", 404, "Not Found"),
+        ("PUT", "/api/orders", 405, "'/api/orders' takes GET"),
+        ("DELETE", "/api/traces/00", 405, "'/api/traces/00' takes GET"),
+    ],
+)
+async def test_what_is_no_route_of_the_api_is_told_in_its_form(
+    method: str, path: str, status: int, words: str
+) -> None:
+    """Not by the page, which knows nothing of methods and addresses here."""
+    async with client(OneOrder()) as http:
+        answer = await http.request(method, path)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+    assert answer.headers.get("allow") == ("GET" if status == 405 else None)
+
+
 async def test_probes_take_whatever_a_prober_adds() -> None:
     """Load balancers and scrapers put parameters of their own into the address."""
     async with client(OneOrder()) as http:
