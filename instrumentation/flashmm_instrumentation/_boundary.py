@@ -42,7 +42,7 @@ class Boundary:
         self.on_misuse: Callable[[MisuseReason, int], None] = _ignore
         self.on_error: Callable[[str], None] = _ignore
         self._seen: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def note(self, reason: MisuseReason, detail: str, calls: int = 1) -> None:
         """Calls that are doubtful but could be carried out."""
@@ -83,7 +83,7 @@ class Boundary:
 
     def restart_in_child(self) -> None:
         """After a fork: another thread may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _first(self, reason: str, where: str) -> bool:
         with self._lock:

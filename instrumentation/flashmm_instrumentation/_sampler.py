@@ -31,7 +31,7 @@ class Sampler:
         self._make: Final[Callable[[int], SpreadIntegrator]] = lambda start_ns: SpreadIntegrator(
             terms.tick.step, start_ns, stale_after_ns, depth
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running = False
         self._integrator = self._make(0)
 
@@ -92,7 +92,7 @@ class Sampler:
 
     def restart_in_child(self) -> None:
         """After a fork: silent until the child tells of a book or quotes of its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running = False
 
     def _emit(self, closed: Closed) -> None:

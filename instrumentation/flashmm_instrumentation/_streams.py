@@ -40,7 +40,8 @@ class EventStreams:
         self._restart()
 
     def _restart(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, as all locks of the trading thread: a signal's handler may trade in the middle of a call.
+        self._lock = threading.RLock()
         self._high: dict[str, int] = {}
         self._marked: dict[str, int] = {}
         self._marks = 0
