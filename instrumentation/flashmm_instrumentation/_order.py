@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, set_span_in_context
-
+from flashmm_instrumentation._aftermath import Aftermath
 from flashmm_instrumentation._boundary import Boundary, survives
 from flashmm_instrumentation._inputs import ID_LIMIT, utf8
 from flashmm_instrumentation._inputs import liquidity as known_liquidity
@@ -40,6 +38,7 @@ class Order:
 
     __slots__ = (
         "_acked_ns",
+        "_aftermath",
         "_cancel_ns",
         "_last_ns",
         "_placed",
@@ -70,7 +69,9 @@ class Order:
         self._cancel_ns: int | None = None
         self._replace_ns: int | None = None
         self._where = Whereabouts(scope, side, order_id)
-        self._placement = Placement(scope, side, start_ns, self._attributes())
+        attributes = {**scope.labels.side[side], attr.ORDER_ID: order_id}
+        self._placement = Placement(scope, side, start_ns, attributes)
+        self._aftermath = Aftermath(scope, side, self._placement.span, attributes)
         self._report(OrderState.PENDING, now_ns)
         self._where.doubt(self._record.resting(price, quantity), now_ns)
 
@@ -165,7 +166,7 @@ class Order:
         now_ns = self._now_ns(at_ns)
         record = self._record
         record.price, record.quantity = _price(self._scope, price), self._scope.inputs.positive(quantity)
-        self._later("amend", requested_ns or self._replace_ns or now_ns, now_ns)
+        self._aftermath.trace("amend", requested_ns or self._replace_ns or now_ns, now_ns)
         self._replace_ns = None
         self._enter(OrderState.REPLACED, now_ns, exchange_ns=exchange_ns)
 
@@ -198,8 +199,8 @@ class Order:
         self._record.filled += execution.quantity
         scope.core.emit(events.FILL.name, now_ns, self._record.fill(execution), self._placement.span)
         scope.sampler.fill(now_ns, execution.quantity)
-        self._measure_fill(execution)
-        self._later("fill", now_ns, now_ns)
+        self._aftermath.measure_fill(execution)
+        self._aftermath.trace("fill", now_ns, now_ns)
         self._after_fill(now_ns, exchange_ns)
 
     @survives
@@ -212,7 +213,7 @@ class Order:
     def cancelled(self, reason: str | None = None, exchange_ns: int | None = None, at_ns: int | None = None) -> None:
         """The order is out of the book, whoever asked for it."""
         now_ns = self._now_ns(at_ns)
-        self._later("cancel", self._cancel_ns or now_ns, now_ns)
+        self._aftermath.trace("cancel", self._cancel_ns or now_ns, now_ns)
         self._enter(OrderState.CANCELLED, now_ns, reason, exchange_ns)
 
     @survives
@@ -252,7 +253,8 @@ class Order:
         if outcome is Outcome.ACKED and self._acked_ns is None:
             self._acked_ns = now_ns
         if state in TERMINAL and self._state not in TERMINAL:
-            self._measure_lifetime(state, now_ns)
+            if self._acked_ns is not None and state is not OrderState.REJECTED:
+                self._aftermath.measure_lifetime(now_ns - self._acked_ns)
             self._scope.end(self.id)
         self._state = follows(self._state, state)
         self._report(state, now_ns, reason, exchange_ns)
@@ -277,32 +279,6 @@ class Order:
             self.boundary.note(MisuseReason.OVERFILLED, f"order {self.id}")
         done = record.filled >= record.quantity
         self._enter(OrderState.FILLED if done else OrderState.PART_FILLED, now_ns, exchange_ns=exchange_ns)
-
-    def _measure_fill(self, execution: Execution) -> None:
-        core, labels, key = self._scope.core, self._scope.labels, (self._record.side, execution.liquidity)
-        context = set_span_in_context(NonRecordingSpan(self._placement.span), Context())
-        notional = self._scope.terms.notional(execution.price, execution.quantity)
-        core.instruments.fills.add(1, labels.fill[key], context)
-        core.instruments.fill_notional.add(notional, labels.notional[key], context)
-
-    def _measure_lifetime(self, state: OrderState, now_ns: int) -> None:
-        if self._acked_ns is None or state is OrderState.REJECTED:
-            return
-        context = set_span_in_context(NonRecordingSpan(self._placement.span), Context())
-        self._scope.core.instruments.order_lifetime.record(
-            max(0, now_ns - self._acked_ns) / 1e9, self._scope.labels.side[self._record.side], context
-        )
-
-    def _later(self, name: str, start_ns: int, end_ns: int) -> None:
-        """A short trace of its own, linked to the placement's."""
-        links = [Link(self._placement.span)]
-        tracer = self._scope.core.tracer
-        tracer.start_span(name, Context(), attributes=self._attributes(), links=links, start_time=start_ns).end(
-            max(start_ns, end_ns)
-        )
-
-    def _attributes(self) -> dict[str, str]:
-        return {**self._scope.labels.side[self._record.side], attr.ORDER_ID: self.id}
 
     def _learn_id(self, exchange_order_id: str | None) -> None:
         if exchange_order_id is not None:
