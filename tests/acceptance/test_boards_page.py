@@ -1,20 +1,25 @@
 """The boards without Grafana: the same JSON, drawn in a browser from the embedded engine."""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from tests.acceptance.conftest import Session
 from tests.acceptance.page.conftest import ARGUMENTS, chromium
 from tests.boards import boards
+from tests.integration.orchestration.test_logs import record, send
+from tests.product import running_product
 from tests.waiting import settles
 
 __all__ = ["chromium"]
 pytestmark = pytest.mark.browser
 
 # A panel is drawn once it has a figure, a curve, a table or cells.
-_DRAWN = "#panels > section:has(.figure b, .uplot canvas, table td, .states i, canvas[aria-label])"
+_DRAWN = "#panels > section:has(.figure b, .uplot canvas, table td, .states i, canvas[aria-label], .life .chip)"
 
 
 @contextmanager
@@ -34,8 +39,8 @@ def test_every_board_is_drawn(session: Session, chromium) -> None:
     """Each role's board has all its panels; those that read a bot's telemetry show it; nothing complains."""
     with window(chromium, 1440, 6000) as (page, complaints):
         for _, board in boards():
-            own = [panel for panel in board["panels"] if panel["type"] != "logs"]
-            wanted = 21 if board["uid"] == "flashmm-admin" else 1 if board["uid"] == "flashmm-public" else len(own)
+            every = len(board["panels"])
+            wanted = {"flashmm-admin": 21, "flashmm-public": 1}.get(board["uid"], every)
             page.goto(f"{session.product.http}/boards/{board['uid']}")
             page.locator(_DRAWN).nth(wanted - 1).wait_for(state="attached", timeout=120_000)
             expect(page.locator("#panels > section")).to_have_count(len(board["panels"]))
@@ -145,3 +150,33 @@ def test_little_of_a_limit_is_not_nothing(session: Session, chromium, share: flo
         page.goto(f"{session.product.http}/boards")
         ask = "share => import('/static/boards/value.js').then(({ written }) => written(share, 'percentunit'))"
         assert page.evaluate(ask, share) == told
+
+
+def test_log_lines_are_those_of_the_chosen_bot(session: Session, chromium) -> None:
+    """Time, severity, text and service of each, the latest first, as text; one with a trace leads to it."""
+    now, trace = time.time_ns(), "ab" * 16
+    send(session.product, "shy", record("whispered", now, severity=5))
+    send(session.product, "loud", record("<b>shouted</b>", now + 1, severity=17, trace=trace))
+    with window(chromium, 1440, 6000) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-trader?seconds=3600")
+        lines = page.locator("#panels section:has(.life)")
+        expect(lines).to_contain_text("whispered shy")
+        expect(lines).to_contain_text("no answer for order")
+        expect(lines.locator(".chip").first).to_have_text("error")
+        expect(lines.locator(".chip").nth(1)).to_have_text("debug")
+        expect(lines.locator(".life > :nth-child(-n + 3)")).to_have_text(
+            [re.compile(r"\d\d:\d\d:\d\d$"), "error", "<b>shouted</b> loud trace"]
+        )
+        expect(lines.locator("a")).to_have_attribute("href", f"/?trace={trace}")
+        page.select_option("#bot", label="demo-maker")
+        expect(lines).not_to_contain_text("whispered")
+        expect(lines).to_contain_text("no answer for order")
+        assert complaints == []
+
+
+def test_no_log_lines_say_where_they_may_be(chromium, tmp_path: Path) -> None:
+    """Without a line in the range the panel says that a Collector's go to Loki."""
+    with running_product(tmp_path) as product, window(chromium, 1440, 6000) as (page, complaints):
+        page.goto(f"{product.http}/boards/flashmm-trader")
+        expect(page.locator("#panels > section").last).to_contain_text("go on to its Loki, and are read in Grafana")
+        assert complaints == []

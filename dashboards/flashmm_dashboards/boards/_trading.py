@@ -240,5 +240,7 @@ def inference(scope: Scope) -> Panel:
 
 def log_lines() -> Panel:
     """What the bots said."""
-    about = About("Log lines", "Fills, orders and the bot's own log. A line with a trace opens it.", panels.NUMBER)
+    about = About(
+        "Log lines", "What bots logged; in Loki each fill and order too. A line with a trace leads to it.", panels.NUMBER
+    )
     return panels.lines(about, LINES_LOGQL)

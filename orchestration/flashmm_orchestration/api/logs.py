@@ -46,6 +46,7 @@ def logs_router(logs: LogReader, clock: Clock, gate: Gate, size: PageSize) -> AP
         trace_id: Annotated[str, Query(description="Only those of this trace, in hexadecimal.")] = "",
         severity: Annotated[str, Query(description=f"At least {', '.join(_SEVERITIES)}, or a number to 24.")] = "",
         service: Annotated[str, Query(description="Only those of this `service.name`.")] = "",
+        bot: Annotated[str, Query(description="Only those of this `flashmm.bot`.")] = "",
         contains: Annotated[str, Query(description="Occurs in the body, in capitals or not.")] = "",
         limit: Annotated[int, Query(ge=1, description="Lines of this page.")] = size.default,
         cursor: Annotated[str, Query(description="From `next`; start and end are those of the first page.")] = "",
@@ -56,7 +57,8 @@ def logs_router(logs: LogReader, clock: Clock, gate: Gate, size: PageSize) -> AP
         """
         place = log_cursor(cursor) if cursor else None
         window = place.window if place else parse_window(start, end, clock())
-        given = {"trace_id": trace_id, "severity": severity, "service": service, "contains": contains}
+        sender = {"service": service, "bot": bot}
+        given = {"trace_id": trace_id, "severity": severity, **sender, "contains": contains}
         asked = _Asked(window, {name: each for name, each in given.items() if each}, size.checked(limit), place)
         where = _where(asked.parameters)
         async with gate.passed():

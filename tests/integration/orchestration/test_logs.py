@@ -19,11 +19,11 @@ WINDOW = {"start": str(AT_NS - 1), "end": str(AT_NS + 100)}
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory):
-    """With the lines of two services: seven in the same nanosecond, then one each of a tea house and a bar."""
+    """With the lines of two services, one of them a bot: seven in the same nanosecond, then one each of a tea house and a bar."""
     with running_product(tmp_path_factory.mktemp("data")) as running:
         same = [record(f"cup {i}", AT_NS, severity=5) for i in range(7)]
         send(running, "tea", *same, record("Kettle “hot”, 95 °C", AT_NS + 1, severity=13, trace=TRACE))
-        send(running, "bar", record('no "gin" left', AT_NS + 2, severity=17))
+        send(running, "bar", record('no "gin" left', AT_NS + 2, severity=17), bot="barkeeper")
         yield running
 
 
@@ -44,10 +44,12 @@ def record(body: str, at_ns: int, *, severity: int, trace: str = "") -> LogRecor
     )
 
 
-def send(product: Product, service: str, *records: LogRecord) -> None:
-    named = KeyValue(key="service.name", value=AnyValue(string_value=service))
+def send(product: Product, service: str, *records: LogRecord, bot: str = "") -> None:
+    """bot: `flashmm.bot`, where the service is one."""
+    told = {"service.name": service, **({"flashmm.bot": bot} if bot else {})}
+    named = [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in told.items()]
     scope = ScopeLogs(log_records=records)
-    logs = ResourceLogs(resource=Resource(attributes=[named]), scope_logs=[scope])
+    logs = ResourceLogs(resource=Resource(attributes=named), scope_logs=[scope])
     body = ExportLogsServiceRequest(resource_logs=[logs]).SerializeToString()
     headers = {"content-type": "application/x-protobuf"}
     httpx.post(f"http://{product.otlp_http}/v1/logs", content=body, headers=headers, timeout=30).raise_for_status()
@@ -84,6 +86,9 @@ async def test_a_line_comes_whole(http: httpx.AsyncClient) -> None:
         ({"severity": "FATAL"}, []),
         ({"service": "bar"}, ["bar"]),
         ({"service": "ba"}, []),
+        ({"bot": "barkeeper"}, ["bar"]),
+        ({"bot": "bar"}, []),
+        ({"bot": "barkeeper", "service": "tea"}, []),
         ({"contains": "KETTLE “HOT”"}, ["tea"]),
         ({"contains": '"Gin"'}, ["bar"]),
         ({"contains": "%"}, []),
@@ -94,7 +99,7 @@ async def test_a_line_comes_whole(http: httpx.AsyncClient) -> None:
     ],
 )
 async def test_lines_are_chosen(http: httpx.AsyncClient, parameters: dict[str, str], found: list[str]) -> None:
-    """By least severity, service, words, trace and window; the latest first."""
+    """By least severity, service, bot, words, trace and window; the latest first."""
     assert [line["service"] for line in await lines(http, **parameters)] == found
 
 
@@ -139,7 +144,7 @@ async def test_it_is_documented(http: httpx.AsyncClient) -> None:
     """With its filters, in the OpenAPI document and on its page."""
     described = (await http.get("/openapi.json")).json()["paths"]["/api/logs"]["get"]
     names = {each["name"] for each in described["parameters"]}
-    assert names == {"start", "end", "trace_id", "severity", "service", "contains", "limit", "cursor"}
+    assert names == {"start", "end", "trace_id", "severity", "service", "bot", "contains", "limit", "cursor"}
     assert "/api/logs" in (await http.get("/docs")).text
 
 

@@ -5,12 +5,12 @@ import { el, show } from "../js/dom.js";
 import { dayClock } from "../js/format.js";
 import { bar } from "../js/panels.js";
 import { drawCells } from "./density.js";
+import { logLines } from "./lines.js";
 import { course, exemplars, filledIn, now } from "./query.js";
 import { called, tone, written } from "./value.js";
 
 const COLOURS = 8;
 const EMPTY = "Nothing to show yet.";
-const ELSEWHERE = { logs: "Log lines are read in Grafana, from Loki; orders and fills are on the live page." };
 
 const KINDS = {
   timeseries: curves,
@@ -19,6 +19,7 @@ const KINDS = {
   gauge: dials,
   table: rows,
   heatmap: density,
+  logs: logLines,
 };
 
 /** A panel's place on the page. */
@@ -28,7 +29,7 @@ export function made(panel) {
     el("h2", {}, panel.title), el("p", { className: "about" }, panel.description), body);
   const kind = KINDS[panel.type];
   if (!kind) {
-    body.append(el("p", { className: "nothing" }, ELSEWHERE[panel.type] ?? `No view of ${panel.type} here.`));
+    body.append(el("p", { className: "nothing" }, `No view of ${panel.type} here.`));
     return { element, refresh: async () => {} };
   }
   return { element, refresh: kind(panel, body) };

@@ -2,6 +2,8 @@
 
 const POINTS = 300;
 const EXEMPLARS = 40;
+/** What a variable's *All* stands for. */
+const EVERYTHING = ".+";
 
 /** A rate's window: a minute, or so much that neighbouring points' windows meet. */
 function rateInterval(seconds) {
@@ -26,6 +28,11 @@ function quoted(value) {
 /** A value as a regular expression that matches it alone. */
 export function literally(value) {
   return value.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** The value that a regular expression of `literally` matches; undefined where several may match. */
+export function only(chosen) {
+  return chosen === EVERYTHING ? undefined : chosen.replace(/\\(.)/g, "$1");
 }
 
 /** The series of an instant. Throws an Error that says what the server said. */

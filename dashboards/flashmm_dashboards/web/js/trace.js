@@ -87,15 +87,21 @@ function nested(spans) {
 
 function lines(answer) {
   if (!answer.logs?.length) return el("p", { className: "nothing" }, answer.sorry ?? "None in this store. What bots send through a Collector is in Loki.");
-  const rows = answer.logs.toReversed().flatMap((line) => [
-    el("span", { className: "dim num" }, exactClock(Number(nanos(line.time_ns) / 1_000_000n))),
-    el("span", {}, el("span", { className: "chip", "data-state": line.severity >= 17 ? "rejected" : "" }, level(line))),
-    el("span", {}, cut(typeof line.body === "string" ? line.body : JSON.stringify(line.body))),
-  ]);
+  const rows = answer.logs.toReversed().flatMap((line) => logLine(line, exactClock));
   const rest = answer.next ? [el("p", { className: "readout" }, `The latest ${LINES_MAX}.`)] : [];
   return el("div", {}, ...rest, el("div", { className: "life" }, ...rows));
 }
 
+/** A line of `/api/logs`, cell by cell. clock(ms): its time as text; more: what follows the text. */
+export function logLine(line, clock, ...more) {
+  return [
+    el("span", { className: "dim num" }, clock(Number(nanos(line.time_ns) / 1_000_000n))),
+    el("span", {}, el("span", { className: "chip", "data-state": STATES[level(line)] ?? "" }, level(line))),
+    el("span", {}, cut(typeof line.body === "string" ? line.body : JSON.stringify(line.body)), ...more),
+  ];
+}
+
+const STATES = { warn: "warned", error: "rejected", fatal: "rejected" };
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
 const level = (line) => LEVELS[Math.ceil(line.severity / 4) - 1] ?? "log";
 
