@@ -241,6 +241,8 @@ def inference(scope: Scope) -> Panel:
 def log_lines() -> Panel:
     """What the bots said."""
     about = About(
-        "Log lines", "What bots logged; in Loki each fill and order too. A line with a trace leads to it.", panels.NUMBER
+        "Log lines",
+        "What bots logged; in Loki each fill and order too. A line with a trace leads to it.",
+        panels.NUMBER,
     )
     return panels.lines(about, LINES_LOGQL)
