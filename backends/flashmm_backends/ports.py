@@ -229,7 +229,8 @@ class LogLine:
 class LogReader(Protocol):
     """Log records for people, the latest first. Raises QueryRefused, Unavailable.
 
-    where: `trace_id` in hexadecimal, `service`, `bot`; `severity_min`: least severity number; `text`: occurs in the body.
+    where: `trace_id` in hexadecimal, `service`, `bot`; `severity_min`: least severity number; `text`: occurs in the
+    body.
     """
 
     async def logs(

@@ -19,7 +19,7 @@ WINDOW = {"start": str(AT_NS - 1), "end": str(AT_NS + 100)}
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory):
-    """With the lines of two services, one of them a bot: seven in the same nanosecond, then one each of a tea house and a bar."""
+    """Lines of two services: seven in one nanosecond, then one each of a tea house and a bar, which is a bot."""
     with running_product(tmp_path_factory.mktemp("data")) as running:
         same = [record(f"cup {i}", AT_NS, severity=5) for i in range(7)]
         send(running, "tea", *same, record("Kettle “hot”, 95 °C", AT_NS + 1, severity=13, trace=TRACE))
