@@ -132,6 +132,18 @@ def test_a_range_stays_in_the_address(session: Session, chromium) -> None:
         assert complaints == []
 
 
+@pytest.mark.parametrize("uid", ["flashmm-trader", "flashmm-admin"])
+def test_a_board_begins_with_its_data(session: Session, chromium, uid: str) -> None:
+    """A range that reaches before the oldest data is drawn from there on, also where a constant has no beginning."""
+    with window(chromium, 1440, 6000) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/{uid}?seconds=21600")
+        every = page.locator("#panels .chart[aria-label]:has(canvas)")
+        expect(every.nth(6)).to_be_visible(timeout=60_000)
+        expect(page.locator("#panels .chart[aria-label*='last 6 h']:has(canvas)")).to_have_count(0)
+        expect(every.first).to_have_attribute("aria-label", re.compile(r", last \d+ (s|min)\. "))
+        assert complaints == []
+
+
 def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
     """The slowest orders behind a latency curve are links to the order on the live page."""
     with window(chromium, 1440, 3000) as (page, complaints):

@@ -2,11 +2,11 @@
 
 import { TimeChart } from "../js/chart.js";
 import { el, show } from "../js/dom.js";
-import { dayClock } from "../js/format.js";
+import { dayClock, span } from "../js/format.js";
 import { bar } from "../js/panels.js";
 import { drawCells } from "./density.js";
 import { logLines } from "./lines.js";
-import { course, exemplars, filledIn, now } from "./query.js";
+import { begun, course, exemplars, filledIn, now } from "./query.js";
 import { called, tone, written } from "./value.js";
 
 const COLOURS = 8;
@@ -69,7 +69,8 @@ function curves(panel, body) {
       drawn = names;
     }
     chart.dots = dots;
-    chart.draw(columns(lines), asked[0].window, described(panel, lines));
+    const window = begun(asked[0].window);
+    chart.draw(columns(lines), window, described(panel, lines, window));
     legend();
   };
 }
@@ -84,7 +85,7 @@ function empty(panel) {
 function states(panel, body) {
   return async (chosen, seconds) => {
     const { result, window, step } = await course(filledIn(panel.targets[0].expr, chosen, seconds), seconds);
-    const each = result.flatMap((series) => stateRow(called(panel.targets[0].legendFormat, series.metric), series.values, window, step));
+    const each = result.flatMap((series) => stateRow(called(panel.targets[0].legendFormat, series.metric), series.values, begun(window), step));
     body.replaceChildren(each.length ? el("div", { className: "states" }, ...each) : nothing(panel));
   };
 }
@@ -104,9 +105,9 @@ function stateRow(name, values, [from, to], step) {
 
 const nothing = (panel) => el("p", { className: "nothing" }, empty(panel));
 
-/** The panel in words: every curve's name and last value. */
-function described(panel, lines) {
-  return `${panel.title}. ${lines.map((line) => `${line.name}: ${text(panel, Number(line.values.at(-1)?.[1]))}`).join("; ") || EMPTY}`;
+/** The panel in words: over what time, every curve's name and last value. */
+function described(panel, lines, [from, to]) {
+  return `${panel.title}, last ${span(to - from)}. ${lines.map((line) => `${line.name}: ${text(panel, Number(line.values.at(-1)?.[1]))}`).join("; ") || EMPTY}`;
 }
 
 /** The orders behind a latency panel, where it asks for them. */
@@ -206,6 +207,6 @@ function density(panel, body) {
       buckets.map(([, low, high, count]) => ({ at, low: Number(low), high: Number(high), count: Number(count) }))).filter((cell) => cell.low > 0);
     show(none, !cells.length);
     show(canvas, cells.length > 0);
-    if (cells.length) canvas.setAttribute("aria-label", `${panel.title}: ${drawCells(canvas, cells, window, step, (at) => text(panel, at))}`);
+    if (cells.length) canvas.setAttribute("aria-label", `${panel.title}: ${drawCells(canvas, cells, begun(window), step, (at) => text(panel, at))}`);
   };
 }

@@ -2,6 +2,11 @@
 
 const POINTS = 300;
 const EXEMPLARS = 40;
+const WINDOW_MIN_S = 60;
+/** It has a value of any time, whatever is stored. */
+const CONSTANT = /\bvector\(/;
+/** When the oldest begins of all that was found so far, in seconds. */
+let oldest = Infinity;
 /** What a variable's *All* stands for. */
 const EVERYTHING = ".+";
 
@@ -46,7 +51,13 @@ export async function course(expression, seconds) {
   const end = Math.floor(Date.now() / 1000 / step) * step;
   const window = [end - seconds, end];
   const { result } = await ask("query_range", { query: expression, start: window[0], end, step });
+  if (!CONSTANT.test(expression)) for (const { values, histograms } of result) oldest = Math.min(oldest, (values ?? histograms)[0][0]);
   return { result, window, step };
+}
+
+/** A window, or as much of it as there is anything to show for on the board: the same for all its panels. */
+export function begun([from, to]) {
+  return [oldest < Infinity ? Math.max(from, Math.min(to - WINDOW_MIN_S, oldest)) : from, to];
 }
 
 /** Single orders behind an expression's histograms: { at, value, trace }, the largest values of the window. */
