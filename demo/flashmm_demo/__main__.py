@@ -2,17 +2,26 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from flashmm_demo import DemoError, DemoSettings, main, record
-from flashmm_demo._run import NothingToRecordTo
+from flashmm_demo._run import CannotSend, NothingToRecordTo
 from flashmm_demo._session import open_venue
+
+_Add = Callable[..., object]
+_EXAMPLES: Final = """examples:
+  flashmm demo                                   send to `flashmm up` on this machine
+  flashmm demo --endpoint http://10.0.0.5:4317   send elsewhere
+  flashmm demo --duration 60 --json              a minute, and its books as JSON
+  flashmm demo --feed binance --record day.gz    on the live market, and keep that
+  flashmm demo --feed file:day.gz --loop         play it again, for ever"""
 
 
 def settings_of(given: dict[str, Any]) -> DemoSettings:
@@ -25,28 +34,42 @@ def settings_of(given: dict[str, Any]) -> DemoSettings:
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes; its names are the settings'."""
-    default = DemoSettings()
-    command = argparse.ArgumentParser(prog="flashmm demo", description="A paper market maker that talks OTLP.")
-    command.add_argument("--feed", help="simulated (default), file:PATH or binance")
-    command.add_argument("--symbol", dest="symbols", action="append", help="may be repeated; BTCUSDT if not given")
-    command.add_argument("--seed", type=int, help="of the simulated market; the same seed, the same market")
-    command.add_argument("--speed", type=_speed, default=default.speed, help="times real time, or `max`")
-    command.add_argument(
-        "--original-times", dest="shift", action="store_false", default=None, help="keep the feed's times"
+    command = argparse.ArgumentParser(
+        prog="flashmm demo",
+        description="A paper market maker that talks OTLP.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--loop", action="store_true", default=None, help="begin a recording again at its end")
-    command.add_argument("--duration", dest="duration_s", type=float, help="seconds of the feed's time")
-    command.add_argument(
-        "--endpoint", help="OTLP endpoint, such as http://127.0.0.1:4317; `-` reads it from standard input"
-    )
-    command.add_argument("--record", type=Path, help="write the feed's messages to this file")
-    command.add_argument("--record-only", action="store_true", help="record without trading")
-    command.add_argument("--books", type=Path, help="write the exact books to this file each second")
-    command.add_argument("--arm", dest="arm_s", type=float, help="seconds of a switchback assignment, 0 for none")
-    command.add_argument("--loss", dest="loss_probability", type=float, help="share of requests without an answer")
-    command.add_argument("--binance-stream-url", help="combined stream of the binance feed")
-    command.add_argument("--binance-rest-url", help="where the binance feed asks for snapshots")
+    _market(command.add_argument_group("the market").add_argument)
+    _trading(command.add_argument_group("the market maker").add_argument)
+    _output(command.add_argument_group("what comes out").add_argument)
     return command
+
+
+def _market(add: _Add) -> None:
+    default = DemoSettings()
+    add("--feed", metavar="FEED", help="simulated (default), file:PATH (a recording) or binance (live)")
+    add("--symbol", dest="symbols", action="append", metavar="NAME", help="may be repeated; default: BTCUSDT")
+    add("--seed", type=int, metavar="N", help="the simulated market's; the same, the same market; default: 7")
+    add("--speed", type=_speed, default=default.speed, metavar="X", help="times real time, or max; default: 1")
+    add("--original-times", dest="shift", action="store_false", default=None, help="keep the feed's times")
+    add("--loop", action="store_true", default=None, help="begin a recording again at its end")
+    add("--duration", dest="duration_s", type=float, metavar="S", help="seconds of the feed's time; default: no end")
+    add("--binance-stream-url", metavar="URL", help="combined stream of the binance feed")
+    add("--binance-rest-url", metavar="URL", help="where the binance feed asks for snapshots")
+
+
+def _trading(add: _Add) -> None:
+    add("--arm", dest="arm_s", type=float, metavar="S", help="seconds of an experiment's arm, 0: none; default: 30")
+    add("--loss", dest="loss_probability", type=float, metavar="P", help="share of lost requests; default: 0.01")
+
+
+def _output(add: _Add) -> None:
+    add("--endpoint", metavar="URL", help="OTLP's; `-` reads it from standard input; default: http://localhost:4317")
+    add("--books", type=Path, metavar="FILE", help="write the exact books there each second")
+    add("--record", type=Path, metavar="FILE", help="write the feed's messages there, gzipped where it ends in .gz")
+    add("--record-only", action="store_true", help="record without trading")
+    add("--json", action="store_true", help="print a line of JSON at the start and one with the books at the end")
 
 
 def _speed(text: str) -> float | None:
@@ -68,6 +91,15 @@ def _print_warnings() -> None:
     logging.basicConfig(handlers=[console], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
+def _print_json(value: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def _print_nothing(_: Mapping[str, Any]) -> None:
+    pass
+
+
 def _check(settings: DemoSettings, *, recording: bool) -> None:
     """Raises DemoError for what cannot be run."""
     if recording and settings.record is None:
@@ -85,6 +117,7 @@ def run(arguments: Sequence[str]) -> int:
     _print_warnings()
     given = vars(parser().parse_args(arguments))
     program = record if given.pop("record_only") else main
+    tell = _print_json if given.pop("json") else _print_nothing
     try:
         _check(settings_of(given), recording=program is record)
     except DemoError as error:
@@ -94,7 +127,9 @@ def run(arguments: Sequence[str]) -> int:
         if not given["endpoint"]:
             return 0  # whoever was to tell it has ended
     try:
-        asyncio.run(program(settings_of(given)))
+        asyncio.run(program(settings_of(given), tell))
+    except CannotSend as error:
+        return _refused(error, 2)
     except (DemoError, OSError) as error:
         return _refused(error, 1)
     return 0

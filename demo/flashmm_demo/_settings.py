@@ -12,6 +12,7 @@ class DemoError(Exception):
     ├── UnknownSymbol
     ├── MalformedMessage
     ├── NothingToRecordTo
+    ├── CannotSend
     ├── NoRecording
     └── FeedEnded
     """

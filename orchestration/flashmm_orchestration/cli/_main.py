@@ -7,10 +7,16 @@ from typing import Annotated
 import typer
 
 from flashmm_orchestration.cli import boards, demo, doctor, query, status, up
+from flashmm_orchestration.cli._help import Command, Group, examples
 from flashmm_orchestration.cli._options import say
 
 app = typer.Typer(
     name="flashmm",
+    cls=Group,
+    epilog=examples(
+        "flashmm up --demo      all of it, with a demo: http://127.0.0.1:8080/",
+        "flashmm query --help   a command's options and examples",
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,12 +40,12 @@ def flashmm(
     """Observability for market makers: P&L, spreads and order latency, live and exact."""
 
 
-app.command("up")(up.up)
+app.command("up", cls=Command, epilog=up.EXAMPLES)(up.up)
 app.command("demo", context_settings=demo.CONTEXT)(demo.demo)
-app.command("status")(status.status)
-app.command("query")(query.query)
+app.command("status", cls=Command, epilog=status.EXAMPLES)(status.status)
+app.command("query", cls=Command, epilog=query.EXAMPLES)(query.query)
 app.add_typer(boards.app)
-app.command("doctor")(doctor.doctor)
+app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

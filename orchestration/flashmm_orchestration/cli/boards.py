@@ -1,13 +1,18 @@
 """`flashmm boards`: the boards of every role, put into a Grafana that exists."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from flashmm_orchestration.cli._help import Command, Group, examples
 from flashmm_orchestration.cli._options import JsonOption
 
-app = typer.Typer(name="boards", help="Boards for Grafana.", no_args_is_help=True)
+app = typer.Typer(name="boards", cls=Group, help="Boards for Grafana.", no_args_is_help=True)
+EXAMPLES: Final = examples(
+    "flashmm boards push --grafana http://127.0.0.1:3000 --token-file FILE",
+    "flashmm boards push --grafana http://127.0.0.1:3000 --token-file FILE --yes",
+)
 
 
 @app.callback()
@@ -15,19 +20,24 @@ def boards() -> None:
     """Boards for Grafana, one folder a role."""
 
 
-@app.command("push")
+@app.command("push", cls=Command, epilog=EXAMPLES)
 def push(
-    grafana: Annotated[str, typer.Option("--grafana", envvar="FLASHMM_GRAFANA_URL", help="Grafana's address.")],
+    grafana: Annotated[
+        str, typer.Option("--grafana", envvar="FLASHMM_GRAFANA_URL", metavar="URL", help="Grafana's address.")
+    ],
     token: Annotated[
-        str, typer.Option("--token", envvar="FLASHMM_GRAFANA_TOKEN", help="A service account's token, role Admin.")
+        str,
+        typer.Option(envvar="FLASHMM_GRAFANA_TOKEN", metavar="TOKEN", help="A service account's token, role Admin."),
     ] = "",
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", envvar="FLASHMM_GRAFANA_TOKEN_FILE", help="File with that token.")
+        Path | None,
+        typer.Option(envvar="FLASHMM_GRAFANA_TOKEN_FILE", metavar="FILE", help="File with that token."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Apply; without it nothing is changed.")] = False,
     share: Annotated[bool, typer.Option(help="Share the Public board without login.")] = True,
     datasource: Annotated[
-        list[str] | None, typer.Option(help="Another uid for a data source: prometheus=UID; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="KIND=UID", help="Another uid for a data source: prometheus=UID; may be repeated."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

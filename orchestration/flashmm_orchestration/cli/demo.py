@@ -8,7 +8,7 @@ CONTEXT: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": T
 
 
 def demo(context: typer.Context) -> None:
-    """Run the demo market maker alone; its options: `flashmm demo --help`."""
+    """Run the demo market maker alone, sending to a server or a Collector."""
     from flashmm_demo.__main__ import run
 
     raise typer.Exit(run(context.args))

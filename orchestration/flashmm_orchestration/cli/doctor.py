@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from flashmm_orchestration.cli._help import examples
 from flashmm_orchestration.cli._options import JsonOption, TokenFileOption, TokenOption, UrlOption, say, say_json
 
 if TYPE_CHECKING:
@@ -16,32 +17,58 @@ if TYPE_CHECKING:
     from flashmm_orchestration.cli._journey import Finding
     from flashmm_orchestration.settings import Settings
 
+EXAMPLES: Final = examples(
+    "flashmm doctor                                 all on this machine",
+    "flashmm doctor --otlp http://127.0.0.1:4318    a Collector before it",
+    "flashmm doctor --otlp http://10.0.0.5:4317 --protocol grpc",
+)
+_SENDING: Final = "Where bots send"
+
 
 def doctor(
     otlp: Annotated[
         str | None,
         typer.Option(
-            envvar="OTEL_EXPORTER_OTLP_ENDPOINT", help="Where bots send OTLP, the Collector's too; default: settings."
+            envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+            metavar="URL",
+            help="OTLP's address, a Collector's too; default: the settings' receiver.http_bind.",
+            rich_help_panel=_SENDING,
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
-            envvar="OTEL_EXPORTER_OTLP_PROTOCOL", help="grpc or http/protobuf; default: http/protobuf with --otlp."
+            envvar="OTEL_EXPORTER_OTLP_PROTOCOL",
+            metavar="NAME",
+            help="grpc or http/protobuf; default: http/protobuf with --otlp.",
+            rich_help_panel=_SENDING,
         ),
     ] = None,
     otlp_token: Annotated[
-        str | None, typer.Option(help="Bearer token for OTLP; every user of this machine can see it.")
+        str | None,
+        typer.Option(
+            metavar="TOKEN", help="OTLP's; every user of this machine can see it.", rich_help_panel=_SENDING
+        ),
     ] = None,
     otlp_token_file: Annotated[
-        Path | None, typer.Option(help="File with that token; default: the settings' receiver.token.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with that token; default: the settings' receiver.token.",
+            rich_help_panel=_SENDING,
+        ),
     ] = None,
     otlp_ca_file: Annotated[
         Path | None,
-        typer.Option(envvar="OTEL_EXPORTER_OTLP_CERTIFICATE", help="PEM file of who signed OTLP's certificate."),
+        typer.Option(
+            envvar="OTEL_EXPORTER_OTLP_CERTIFICATE",
+            metavar="FILE",
+            help="PEM file of who signed OTLP's certificate.",
+            rich_help_panel=_SENDING,
+        ),
     ] = None,
     loki: Annotated[
-        str | None, typer.Option(envvar="FLASHMM_LOKI_URL", help="A Loki that gets the logs too.")
+        str | None, typer.Option(envvar="FLASHMM_LOKI_URL", metavar="URL", help="A Loki that gets the logs too.")
     ] = None,
     url: UrlOption = None,
     token: TokenOption = None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flashmm_orchestration.cli._help import examples
 from flashmm_orchestration.cli._options import (
     JsonOption,
     TokenFileOption,
@@ -14,19 +15,24 @@ from flashmm_orchestration.cli._options import (
     UrlOption,
     say,
     say_json,
-    table,
+    width,
 )
+from flashmm_orchestration.cli._series import printed
 
 if TYPE_CHECKING:
     from flashmm_orchestration.cli._client import Client
 
-_BARS = "▁▂▃▄▅▆▇█"
-_POINTS = 60
+_POINTS: Final = 60
+EXAMPLES: Final = examples(
+    "flashmm query 'rate(flashmm_fills_total[1m])'",
+    "flashmm query flashmm_pnl_realized --last 1h",
+    "flashmm query 'sum by (flashmm_bot) (flashmm_orders_total)' --json",
+)
 
 
 def query(
-    promql: Annotated[str, typer.Argument(help="The expression, e.g. 'rate(flashmm_fills_total[1m])'.")],
-    last: Annotated[str, typer.Option(help="A range up to now, e.g. 15m: prints a curve a series.")] = "",
+    promql: Annotated[str, typer.Argument(help="The expression, in quotes.", metavar="PROMQL")],
+    last: Annotated[str, typer.Option(metavar="TIME", help="A range up to now, e.g. 15m: a curve a series.")] = "",
     url: UrlOption = None,
     token: TokenOption = None,
     token_file: TokenFileOption = None,
@@ -40,7 +46,7 @@ def query(
     if json:
         say_json(answer)
     elif answer.get("status") == "success":
-        say(_text(answer["data"]))
+        say(_text(client, answer["data"]))
     if answer.get("status") != "success":
         if not json:
             typer.echo(f"flashmm: {answer.get('errorType')}: {answer.get('error')}", err=True)
@@ -66,35 +72,28 @@ def _seconds(text: str) -> float:
     return float(int(text[:-1]) * units[text[-1]])
 
 
-def _text(data: dict[str, Any]) -> str:
-    result = data["result"]
-    if data["resultType"] in {"scalar", "string"}:
-        return str(result[1])
-    if not result:
+def _text(client: Client, data: dict[str, Any]) -> str:
+    if not _has_series(data):
+        return str(data["result"][1])
+    if not data["result"]:
         return "no series: nothing with that name and those labels has a sample there"
-    rows = [[_name(each["metric"]), _value(each)] for each in result]
-    return table([["series", "value"], *rows])
+    return printed(data["result"], _unit(client, data), width())
 
 
-def _name(labels: dict[str, str]) -> str:
-    inner = ", ".join(f'{name}="{value}"' for name, value in labels.items() if name != "__name__")
-    return labels.get("__name__", "") + (f"{{{inner}}}" if inner else "")
+def _unit(client: Client, data: dict[str, Any]) -> str:
+    """That of the one metric that the answer is about, where the store knows it."""
+    from flashmm_orchestration.cli._client import NoAnswer
 
-
-def _value(series: dict[str, Any]) -> str:
-    if "value" in series:
-        return str(series["value"][1])
-    if "values" in series:
-        return spark([float(value) for _, value in series["values"]]) + f"  {series['values'][-1][1]}"
-    histogram = series["histogram"][1] if "histogram" in series else series["histograms"][-1][1]
-    return f"histogram: count {histogram['count']}, sum {histogram['sum']}"
-
-
-def spark(values: list[float]) -> str:
-    """A curve in one line of text."""
-    finite = [value for value in values if value - value == 0]
-    if not finite:
+    names = {each["metric"].get("__name__", "") for each in data["result"]}
+    name = names.pop()
+    if names or not name:
         return ""
-    low, high = min(finite), max(finite)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * scale)] if value - value == 0 else " " for value in values)
+    try:
+        known = client.get("/api/v1/metadata", {"metric": name})["data"][name]
+    except (NoAnswer, KeyError):
+        return ""
+    return str(known[0]["unit"])
+
+
+def _has_series(data: dict[str, Any]) -> bool:
+    return data["resultType"] in {"vector", "matrix"}

@@ -1,9 +1,11 @@
 """`flashmm status`."""
 
 import time
+from typing import Final
 
 import typer
 
+from flashmm_orchestration.cli._help import examples
 from flashmm_orchestration.cli._options import (
     JsonOption,
     TokenFileOption,
@@ -12,6 +14,11 @@ from flashmm_orchestration.cli._options import (
     say,
     say_json,
     table,
+)
+
+EXAMPLES: Final = examples(
+    "flashmm status                              of this machine's server",
+    "flashmm status --url http://10.0.0.5:8080   of another",
 )
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import typer
 
+from flashmm_orchestration.cli._help import DEMO, examples
 from flashmm_orchestration.cli._options import JsonOption, say, say_json
 
 if TYPE_CHECKING:
@@ -29,19 +30,46 @@ if TYPE_CHECKING:
 _SERVICES: Final = ("receiver", "http")
 _FEED, _SPEED = "simulated", "1"
 _RELAY_SERVICES: Final = ("followers", "http")
+EXAMPLES: Final = examples(
+    "flashmm up                         receive from a bot at 127.0.0.1:4317",
+    "flashmm up --demo                  with a bot on a simulated market",
+    "flashmm up --demo --feed binance   with one on the live public feed",
+    "flashmm up --port 0 --json         on a free port, told once it listens",
+)
 
 Announce = Callable[[Mapping[str, str]], None]
 
 
 def up(
-    demo: Annotated[bool, typer.Option("--demo", help="Run the demo market maker beside it.")] = False,
-    feed: Annotated[str, typer.Option(help="The demo's feed: simulated, file:PATH or binance.")] = _FEED,
-    speed: Annotated[str, typer.Option(help="How fast a recording is played: a number, or max.")] = _SPEED,
-    binance_stream_url: Annotated[str, typer.Option(help="Combined stream of the demo's binance feed.")] = "",
-    binance_rest_url: Annotated[str, typer.Option(help="Where the binance feed asks for snapshots.")] = "",
-    services: Annotated[str, typer.Option(help="Which services to run; default: all.")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the ledger.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of page and API; 0 takes a free one.")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Run the demo market maker beside it.", rich_help_panel=DEMO)
+    ] = False,
+    feed: Annotated[
+        str, typer.Option(metavar="FEED", help="simulated, file:PATH or binance.", rich_help_panel=DEMO)
+    ] = _FEED,
+    speed: Annotated[
+        str, typer.Option(metavar="X", help="Of the feed: times real time, or max.", rich_help_panel=DEMO)
+    ] = _SPEED,
+    binance_stream_url: Annotated[
+        str, typer.Option(metavar="URL", help="Combined stream of the binance feed.", rich_help_panel=DEMO)
+    ] = "",
+    binance_rest_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where that feed asks for snapshots.", rich_help_panel=DEMO)
+    ] = "",
+    services: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these, separated by commas: receiver, http; with ledgers.urls: followers, http. Default: all.",
+        ),
+    ] = "",
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the ledger is; default: the settings' data_dir.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Of page and API, 0 for a free one; default: the settings' http.port."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Run receiver, ledger, live page and API until Ctrl-C.

@@ -17,23 +17,26 @@ from .conftest import Exchange
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "flashmm_demo", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_signal_ends_it_cleanly(collector: GrpcPeer, tmp_path: Path) -> None:
-    """On SIGTERM orders are cancelled, streams closed, books written; all that was booked was also sent."""
+    """On SIGTERM orders are cancelled, streams closed, books written and told; all that was booked was also sent."""
     received = collector.received
     books = tmp_path / "books.json"
-    process = start("--endpoint", collector.endpoint, "--books", str(books), "--speed", "4")
+    process = start("--endpoint", collector.endpoint, "--books", str(books), "--speed", "4", "--json")
     try:
         received.wait(lambda: len(received.bodies("flashmm.fill")) >= 3)
         received.wait(lambda: "flashmm.pnl.realized" in received.gauges())
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors
     told = json.loads(books.read_text())
+    started, ended = map(json.loads, output.splitlines())
+    assert (started["event"], started["endpoint"]) == ("started", collector.endpoint)
+    assert ended | {"fills": told["fills"]} == {"event": "ended", **told}
     fills = received.bodies("flashmm.fill")
     assert told["final"] is True
     assert len(fills) == told["symbols"]["BTCUSDT"]["fills"]

@@ -1,5 +1,6 @@
 """Settings, symbols and the command line."""
 
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -16,7 +17,7 @@ from flashmm_demo._session import open_venue
 
 def parsed(*arguments: str) -> DemoSettings:
     given = vars(parser().parse_args(arguments))
-    del given["record_only"]
+    del given["record_only"], given["json"]
     return settings_of(given)
 
 
@@ -84,6 +85,18 @@ def test_recording_alone_needs_no_telemetry(tmp_path: Path) -> None:
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
 
 
+def test_json_tells_where_a_recording_goes_and_how_long_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line at the start, one at the end, and as many messages as the file has lines."""
+    file = tmp_path / "r.jsonl"
+    arguments = ["--record-only", "--speed", "max", "--original-times", "--duration", "2", "--json"]
+    assert run([*arguments, "--record", str(file)]) == 0
+    started, ended = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (started["event"], started["record"], started["symbols"]) == ("started", str(file), ["BTCUSDT"])
+    assert ended == {"event": "ended", "messages": len(file.read_text().splitlines())}
+
+
 def test_errors_end_the_program_with_one_line(tmp_path: Path) -> None:
     """No traceback, and exit code 2, for a missing, empty or garbled recording, a missing file name, a wrong feed."""
     garbage = tmp_path / "garbage.gz"
@@ -92,6 +105,7 @@ def test_errors_end_the_program_with_one_line(tmp_path: Path) -> None:
         ["--record-only"],
         ["--record-only", "--record", str(tmp_path / "r"), "--feed", "file:/nowhere"],
         ["--feed", "nope"],
+        ["--endpoint", "nowhere:4317"],
         ["--feed", f"file:{tmp_path}"],
         ["--feed", "file:/dev/null"],
         ["--feed", f"file:{garbage}"],
