@@ -33,6 +33,9 @@ _KINDS = {
     "policy/v1": {"PodDisruptionBudget"},
     "networking.k8s.io/v1": {"NetworkPolicy"},
 }
+_POD_IP = "10.0.0.7"
+_ANSWERS_AT = {"flashmm": 8080, "stream": 8080, "otel-collector": 13133, "prometheus": 9090}
+"""Where each container is asked how it is."""
 _SCALE = REPOSITORY / "deploy/collector/scale.yaml"
 _SHARD = [f"--config={path}" for path in (COLLECTOR_CONFIG, OVERLAYS / "kafka-gateway.yaml", _SCALE)]
 
@@ -100,7 +103,11 @@ def _config_maps(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
 
 def _environment(manifests: list[Manifest], workload: Manifest, container: Manifest) -> dict[str, str]:
     """What a container of the first pod sees; a secret's value is its key."""
-    pod = {"metadata.name": f"{_name(workload)}-0", "metadata.namespace": workload["metadata"]["namespace"]}
+    pod = {
+        "metadata.name": f"{_name(workload)}-0",
+        "metadata.namespace": workload["metadata"]["namespace"],
+        "status.podIP": _POD_IP,
+    }
     given: dict[str, str] = {}
     for source in container.get("envFrom", []):
         given |= _config_maps(manifests)[source["configMapRef"]["name"]]
@@ -128,7 +135,8 @@ def test_a_workload_selects_its_own_pods(manifests: list[Manifest]) -> None:
     """A selector names labels of the template, as do the spread and the disruption budgets."""
     for workload in _workloads(manifests):
         labels = workload["spec"]["template"]["metadata"]["labels"]
-        spread = _pod(workload)["topologySpreadConstraints"]
+        spread = _pod(workload).get("topologySpreadConstraints", [])
+        assert bool(spread) == (workload["spec"]["replicas"] > 1)
         for selector in (workload["spec"]["selector"], *(each["labelSelector"] for each in spread)):
             assert selector["matchLabels"].items() <= labels.items()
     for budget in _of(manifests, "PodDisruptionBudget"):
@@ -172,7 +180,7 @@ def test_every_probe_is_answered(manifests: list[Manifest]) -> None:
     for _, container in _containers(manifests):
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         for probe in (container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")):
-            assert ports[probe["port"]] == (8080 if _is_ours(container) else 13133)
+            assert ports[probe["port"]] == _ANSWERS_AT[container["name"]]
             if _is_ours(container):
                 assert probe["path"] in paths
                 assert KnownHosts(()).knows(probe["httpHeaders"][0]["value"])
@@ -220,7 +228,7 @@ def test_stream_servers_read_every_shard(
         f"http://flashmm-{index}.flashmm:8080" for index in range(shards["spec"]["replicas"])
     ]
     assert settings.ledgers.token
-    assert KnownHosts(settings.http.allowed_hosts).knows("stream:8080")
+    assert all(KnownHosts(settings.http.allowed_hosts).knows(f"{host}:8080") for host in ("stream", _POD_IP))
     assert stream["kind"] == "Deployment"
     assert not any("persistentVolumeClaim" in volume for volume in _pod(stream)["volumes"])
 
@@ -305,7 +313,11 @@ def test_a_file_named_in_the_environment_is_in_a_mounted_folder(manifests: list[
 
 def test_containers_have_no_more_rights_than_they_need(manifests: list[Manifest]) -> None:
     """Nobody is root, writes to the root file system, gains rights or knows Kubernetes; all is bounded and pinned."""
-    versions = {"otel/opentelemetry-collector-contrib": catalogue()["collector"].version, "flashmm": "0.1.0"}
+    versions = {
+        "otel/opentelemetry-collector-contrib": catalogue()["collector"].version,
+        "prom/prometheus": f"v{catalogue()['prometheus'].version}",
+        "flashmm": "0.1.0",
+    }
     for workload in _workloads(manifests):
         pod = _pod(workload)
         assert pod["securityContext"]["runAsNonRoot"] is True

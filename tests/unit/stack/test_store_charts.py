@@ -51,6 +51,8 @@ def test_the_shards_call_the_charts_services() -> None:
     literals = re.findall(r"- [A-Z_]+=(?:http://)?([a-z-]+)\.([a-z]+)(?=[:/\n])", _base())
     called = {f"{host.split('-')[0]}.{namespace}" for host, namespace in literals}
     assert called == installed
+    watched = re.findall(r'"([a-z-]+)\.([a-z]+):\d+"', (_DEPLOY / "prometheus/kubernetes.yml").read_text())
+    assert {f"{host.split('-')[0]}.{namespace}" for host, namespace in watched} == installed
 
 
 def _base() -> str:
