@@ -451,6 +451,9 @@ async def test_a_new_runs_fills_are_shown_though_their_ids_are_known(site, port,
     await visit.says("#tape tr:first-child", "61\u202f300")
 
 
+OWN = Bot("first-bot", environment="", run="own-1")
+
+
 class TestStates:
     """What the page says when there is nothing, or nothing new, to show."""
 
@@ -468,6 +471,59 @@ class TestStates:
         await visit.value("pnl-net", "1")
         await visit.page.clock.run_for(40_000)
         await visit.page.wait_for_selector("#stale:has-text('No data from maker-1 since')")
+
+    async def test_an_own_bot_takes_the_place_of_one_that_stopped(self, site, port, visit):
+        """Where nobody has chosen, the page goes on with a bot that begins after the one shown fell silent."""
+        await self._silent(site, port, visit)
+        site.feed(OWN.pnl(time.time_ns(), 2, 0, 0, 0))
+        await visit.value("pnl-net", "2")
+        await expect(visit.at("bot")).to_have_value("first-bot\nmain")
+        await expect(visit.at("stale")).to_be_hidden()
+        await expect(visit.at("demo")).to_be_hidden()
+        assert "bot=" not in visit.page.url
+
+    async def test_a_chosen_bot_stays_and_the_live_one_is_a_click_away(self, site, port, visit):
+        """By its address a silent bot is still shown; what says that it is silent leads to the one that sends."""
+        await self._silent(site, port, visit, "?bot=maker-1&account=main")
+        await expect(visit.at("stale-other")).to_be_hidden()
+        site.feed(OWN.pnl(time.time_ns(), 2, 0, 0, 0))
+        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which sends now")
+        await visit.value("pnl-net", "1")
+        await visit.page.click("#stale-other")
+        await visit.value("pnl-net", "2")
+        await expect(visit.page).to_have_url(re.compile("bot=first-bot"))
+
+    async def test_a_bot_beside_it_takes_no_ones_place(self, site, port, visit):
+        """Not from a live bot, nor, when it falls silent, by having been there all along; it is offered then."""
+        await visit.page.clock.install()
+        await visit.open(port)
+        shown = Bot()
+        for bot, net in ((shown, 1), (OWN, 2), (shown, 3)):
+            site.feed(bot.pnl(time.time_ns(), net, 0, 0, 0))
+            await visit.page.wait_for_function(
+                f"[...flashmm.state.latest.values()].some(({{net}}) => net === '{net}')"
+            )
+        await visit.page.clock.run_for(40_000)
+        site.feed(OWN.pnl(time.time_ns(), 4, 0, 0, 0))
+        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which sends now")
+        await visit.value("pnl-net", "3")
+
+    async def test_a_page_opened_later_shows_the_bot_heard_last(self, site, port, visit):
+        """Of two that have stopped, the one that stopped last."""
+        now = time.time_ns()
+        for bot, net, ago_s in ((Bot(), 1, 900), (OWN, 2, 800), (Bot(run="run-2"), 3, 700), (OWN, 4, 600)):
+            site.feed(bot.pnl(now - ago_s * SECOND, net, 0, 0, 0))
+        await visit.open(port)
+        await visit.value("pnl-net", "4")
+        await visit.says("#stale", "No data from first-bot", "10 min")
+
+    async def _silent(self, site, port, visit, query=""):
+        await visit.page.clock.install()
+        await visit.open(port, query)
+        site.feed(Bot().pnl(time.time_ns(), 1, 0, 0, 0))
+        await visit.value("pnl-net", "1")
+        await visit.page.clock.run_for(40_000)
+        await visit.says("#stale", "No data from maker-1")
 
     async def test_incomplete(self, site, port, visit):
         """Missing events show as a share, never hidden."""

@@ -29,6 +29,8 @@ export class Board {
   constructor(state) {
     this.state = state;
     this.selection = fromAddress();
+    /** By the address or by hand: then the page never turns to another bot by itself. */
+    this.chosen = this.selection.bot !== "";
     this.rangeS = 900;
     this.cursor = { pnl: null, spread: null, inventory: null, model: null };
     this.connected = false;
@@ -46,6 +48,7 @@ export class Board {
     this.tables();
     this.ranges();
     for (const id of ["bot", "market", "currency"]) byId(id).addEventListener("change", () => this.choose());
+    byId("stale-other").addEventListener("click", () => this.choose(byId("stale-other").value));
   }
 
   start() {
@@ -131,8 +134,9 @@ export class Board {
   look(now) {
     const { fresh } = this.state;
     this.lookedMs = now;
-    this.watchStale();
+    this.follow(now);
     this.select();
+    this.watchStale(now);
     if (this.selection.bot) this.drawFigures(fresh);
     for (const piece of this.pieces) piece.moved ||= piece.streams.some((stream) => fresh.has(stream));
     fresh.clear();
@@ -199,6 +203,15 @@ export class Board {
     return item.bot === at.bot && (item.account ?? "") === at.account && item.symbol === at.symbol && (item.venue ?? "") === at.venue;
   }
 
+  /** To the bot heard last, as long as nobody has chosen and the one shown is silent. */
+  follow(now) {
+    if (this.chosen || !this.connected) return;
+    const next = this.state.latestOther(ownerOf(this.selection));
+    if (next === undefined || !this.state.follows(next, ownerOf(this.selection), now)) return;
+    const { bot, account } = this.state.owners.get(next);
+    this.move({ ...this.selection, bot, account });
+  }
+
   /** Make the selection one that exists, and the pickers show it. */
   select() {
     const owners = [...this.state.owners.values()];
@@ -220,9 +233,10 @@ export class Board {
     this.move({ bot: owner.bot, account: owner.account, ...market, currency });
   }
 
-  /** A picker was used. */
-  choose() {
-    const [bot, account] = byId("bot").value.split("\n");
+  /** A picker was used, or the way to another bot. */
+  choose(owner = byId("bot").value) {
+    const [bot, account] = owner.split("\n");
+    this.chosen = true;
     const [venue, symbol] = byId("market").value.split("\n");
     this.move({ bot, account, venue, symbol, currency: byId("currency").value });
     this.select();
@@ -247,8 +261,7 @@ export class Board {
   }
 
   /** Say plainly that the figures are old: whose fault it is, and since when. */
-  watchStale() {
-    const now = Date.now();
+  watchStale(now) {
     if (this.connected) this.connectedMs = now;
     const silentMs = this.connected ? this.state.silentMs(ownerOf(this.selection), now) : 0;
     const cutMs = this.connected || !this.connectedMs ? 0 : now - this.connectedMs;
@@ -257,6 +270,17 @@ export class Board {
     byId("quoting").toggleAttribute("data-stale", ageMs > 0);
     show(byId("stale"), ageMs > 0);
     if (ageMs) setText(byId("stale-text"), staleText(cutMs, this.selection.bot, now - ageMs, ageMs));
+    this.offer(silentMs > 0 ? this.state.latestOther(ownerOf(this.selection)) : undefined, now);
+  }
+
+  /** A way from a silent bot to another that sends. */
+  offer(other, now) {
+    const way = byId("stale-other");
+    const live = other !== undefined && this.state.silentMs(other, now) === 0;
+    show(way, live);
+    if (!live) return;
+    way.value = other;
+    setText(way, `Show ${this.state.owners.get(other).bot}, which sends now`);
   }
 
   ranges() {

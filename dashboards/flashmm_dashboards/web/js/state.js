@@ -35,6 +35,12 @@ export function keyOf(stream, item) {
 
 export const ownerOf = (item) => `${item.bot ?? ""}\n${item.account ?? ""}`;
 
+function noteRun(known, item, metMs) {
+  const run = String(item.run ?? "");
+  if (known.run !== run) Object.assign(known, { run, metMs });
+  Object.assign(known, { demo: item.demo === true, environment: String(item.environment ?? "") });
+}
+
 export class State {
   constructor() {
     this.owners = new Map();
@@ -50,7 +56,9 @@ export class State {
   apply(stream, items, snapshot, nowMs) {
     for (const item of items) {
       if (typeof item.bot !== "string") continue;
-      this.noteOwner(stream, item, snapshot ? Number(item.time_ms) || 0 : nowMs);
+      const heardMs = snapshot ? Number(item.time_ms) || 0 : nowMs;
+      this.noteOwner(stream, item, heardMs);
+      this.noteHeard(ownerOf(item), heardMs, !snapshot);
       if (stream === "trades") this.addTrade(item, snapshot);
       else if (stream === "orders") this.addOrder(item, snapshot);
       else this.addState(stream, item);
@@ -80,22 +88,36 @@ export class State {
     const owner = ownerOf(item);
     if (!this.owners.has(owner)) {
       if (this.owners.size >= OWNERS_MAX) return;
-      this.owners.set(owner, { bot: item.bot, account: String(item.account ?? ""), markets: new Map(), currencies: new Set() });
+      this.owners.set(owner, { bot: item.bot, account: String(item.account ?? ""), run: "", metMs: heardMs, markets: new Map(), currencies: new Set() });
     }
     const known = this.owners.get(owner);
-    if (stream === "bots") Object.assign(known, { demo: item.demo === true, environment: String(item.environment ?? "") });
+    if (stream === "bots") noteRun(known, item, heardMs);
     if (stream === "pnl" && known.currencies.size < OWNERS_MAX) known.currencies.add(String(item.currency ?? ""));
     if (item.symbol && item.venue && known.markets.size < OWNERS_MAX) {
       known.markets.set(`${item.venue}\n${item.symbol}`, { venue: String(item.venue), symbol: String(item.symbol) });
     }
-    this.noteHeard(owner, heardMs);
   }
 
-  noteHeard(owner, nowMs) {
-    const before = this.heard.get(owner) ?? { atMs: nowMs, gapsMs: [] };
+  /** live: not from a snapshot, whose items are of all times. */
+  noteHeard(owner, nowMs, live) {
+    if (!this.owners.has(owner)) return;
+    const before = this.heard.get(owner) ?? { atMs: nowMs, liveMs: 0, gapsMs: [] };
     const gapMs = nowMs - before.atMs;
-    const gapsMs = gapMs > TOGETHER_MS ? [...before.gapsMs, gapMs].slice(-GAPS) : before.gapsMs;
-    this.heard.set(owner, { atMs: Math.max(before.atMs, nowMs), gapsMs });
+    const gapsMs = live && gapMs > TOGETHER_MS ? [...before.gapsMs, gapMs].slice(-GAPS) : before.gapsMs;
+    this.heard.set(owner, { atMs: Math.max(before.atMs, nowMs), liveMs: live ? nowMs : before.liveMs, gapsMs });
+  }
+
+  /** Of all owners but this one, the one heard last; undefined without another. */
+  latestOther(owner) {
+    const others = [...this.heard].filter(([each]) => each !== owner);
+    return others.reduce((latest, each) => (latest && latest[1].atMs >= each[1].atMs ? latest : each), undefined)?.[0];
+  }
+
+  /** Whether `next` has taken a silent owner's place: begun after its last word here. One that ran beside it has not. */
+  follows(next, owner, nowMs) {
+    if (!this.heard.has(owner)) return true;
+    const [its, theirs] = [this.heard.get(next), this.heard.get(owner)];
+    return this.silentMs(owner, nowMs) > 0 && its.atMs > theirs.atMs && this.owners.get(next).metMs > theirs.liveMs;
   }
 
   /** How long an owner has sent nothing; 0 as long as that is nothing unusual for it. */
