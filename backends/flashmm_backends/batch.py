@@ -92,7 +92,10 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One finished span. Ids are raw bytes (16, 8; parent empty at a root). Status: 0 unset, 1 ok, 2 error."""
+    """One finished span. Ids are raw bytes (16, 8; parent empty at a root). Status: 0 unset, 1 ok, 2 error.
+
+    service: its resource's `service.name`, for readers; stores find it by the resource.
+    """
 
     trace_id: bytes
     span_id: bytes
@@ -108,6 +111,7 @@ class Span:
     attributes: Mapping[str, object]
     events: Sequence[SpanEvent] = ()
     links: Sequence[SpanLink] = ()
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def resource_id(message: Resource) -> int:
     return int.from_bytes(hashlib.blake2b(b"\xff".join(parts), digest_size=8).digest(), "big")
 
 
-def span_of(span: WireSpan, resource: int, scope: str) -> Span:
-    """A span as it is, unchecked. resource: its content hash; scope: the scope's name."""
+def span_of(span: WireSpan, resource: int, scope: str, service: str = "") -> Span:
+    """A span as it is, unchecked. resource: its content hash; scope: the scope's name; service: for readers."""
     return Span(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -54,6 +54,7 @@ def span_of(span: WireSpan, resource: int, scope: str) -> Span:
         attributes=python_values(span.attributes),
         events=[_span_event(event) for event in span.events],
         links=[SpanLink(link.trace_id, link.span_id, python_values(link.attributes)) for link in span.links],
+        service=service,
     )
 
 

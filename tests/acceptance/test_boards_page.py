@@ -150,9 +150,29 @@ def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
         page.goto(f"{session.product.http}/boards/flashmm-trader?seconds=3600")
         href = page.locator(".slowest a").first.get_attribute("href", timeout=120_000)
         page.goto(f"{session.product.http}{href}")
-        page.wait_for_selector("#order-dialog .waterfall")
-        expect(page.locator("#order-title")).to_contain_text("Order ")
+        title = page.locator("#order-title")
+        expect(title).to_have_text(re.compile("^Order "))
+        expect(page.locator("#order-subtitle")).to_have_text(re.compile(" · demo-maker$"))
+        order = title.inner_text()
+        _follow_the_trace(page, order)
+        page.reload()
+        expect(title).to_have_text(re.compile("^Trace "))
+        page.get_by_role("link", name=order.replace("Order", "order")).click()
+        expect(title).to_have_text(order)
+        page.keyboard.press("Escape")
+        expect(page).to_have_url(f"{session.product.http}/")
+        page.go_back()
+        expect(page).to_have_url(re.compile("/boards/flashmm-trader"))
         assert complaints == []
+
+
+def _follow_the_trace(page: Page, order: str) -> None:
+    """From an order to its trace, with its log lines; the address says both."""
+    page.locator("#order-body code a").click()
+    expect(page.locator("#order-title")).to_have_text(re.compile("^Trace [0-9a-f]{32}$"))
+    expect(page.locator("#order-body")).to_contain_text("Log lines")
+    trace = page.locator("#order-title").inner_text().removeprefix("Trace ")
+    expect(page).to_have_url(re.compile(f"/\\?order={order.removeprefix('Order ')}&trace={trace}$"))
 
 
 @pytest.mark.parametrize(("share", "told"), [(0.0, "0 %"), (1.23e-5, "0.0012 %"), (0.5, "50 %"), (0.12345, "12.3 %")])

@@ -1,5 +1,6 @@
 """A trace of any OpenTelemetry program on the live page: its spans and its log lines, from a whole product."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +10,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.acceptance.page.conftest import chromium
 from tests.acceptance.test_boards_page import window
 from tests.product import Product, running_product
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.browser
 MS = 1_000_000
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 WIDE = "GET /" + "a/very/long/path/" * 8
-NESTED, MANY, QUIET = (bytes([number]) * 16 for number in (1, 2, 3))
+NESTED, MANY, QUIET, ACROSS = (bytes([number]) * 16 for number in (1, 2, 3, 4))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,15 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     now = time.time_ns()
     with running_product(tmp_path_factory.mktemp("data")) as running:
         send(
-            running, "traces", ExportTraceServiceRequest(resource_spans=[spans(nested(now) + many(now) + ring(now))])
+            running,
+            "traces",
+            ExportTraceServiceRequest(
+                resource_spans=[
+                    spans(nested(now) + many(now) + ring(now), "shop"),
+                    spans(across(now)[:1], "shop"),
+                    spans(across(now)[1:], "till"),
+                ]
+            ),
         )
         scope = ScopeLogs(log_records=lines(now))
         send(running, "logs", ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[scope])]))
@@ -43,8 +53,9 @@ def send(product: Product, signal: str, request: ExportTraceServiceRequest | Exp
     httpx.post(url, content=request.SerializeToString(), headers=headers, timeout=30).raise_for_status()
 
 
-def spans(sent: Sequence[Span]) -> ResourceSpans:
-    return ResourceSpans(scope_spans=[ScopeSpans(spans=sent)])
+def spans(sent: Sequence[Span], service: str) -> ResourceSpans:
+    named = KeyValue(key="service.name", value=AnyValue(string_value=service))
+    return ResourceSpans(resource=Resource(attributes=[named]), scope_spans=[ScopeSpans(spans=sent)])
 
 
 def span(trace: bytes, number: int, parent: int, name: str, start_ns: int, took_ms: int, **more: object) -> Span:
@@ -71,6 +82,10 @@ def many(now: int) -> list[Span]:
 
 def ring(now: int) -> list[Span]:
     return [span(QUIET, 1, 2, "hen", now, 1), span(QUIET, 2, 1, "egg", now + 1, 1)]
+
+
+def across(now: int) -> list[Span]:
+    return [span(ACROSS, 1, 0, "buy", now, 9), span(ACROSS, 2, 1, "pay", now + 1, 5)]
 
 
 def lines(now: int) -> list[LogRecord]:
@@ -132,4 +147,26 @@ def test_a_trace_without_root_or_lines(product: Product, chromium) -> None:
         assert text.rstrip().endswith(
             "Log lines\n\nNone in this store. What bots send through a Collector is in Loki."
         )
+        assert complaints == []
+
+
+def test_a_trace_says_whose_it_is(product: Product, chromium) -> None:
+    """Once where all spans are of one service, else with each span."""
+    with window(chromium, 1440, 844) as (page, complaints):
+        opened(page, product, QUIET)
+        expect(page.locator("#order-subtitle")).to_have_text(re.compile(" · shop$"))
+        opened(page, product, ACROSS)
+        expect(page.locator(".waterfall > span:nth-child(4n + 1)")).to_have_text(["buy shop", "pay till"])
+        expect(page.locator("#order-subtitle")).not_to_contain_text("shop")
+        assert complaints == []
+
+
+def test_the_address_names_an_open_trace(product: Product, chromium) -> None:
+    """Until it is closed, beside what else it says."""
+    with window(chromium, 1440, 844) as (page, complaints):
+        page.goto(f"{product.http}/?bot=b&trace={QUIET.hex()}")
+        expect(page.locator("#order-title")).to_have_text(f"Trace {QUIET.hex()}")
+        expect(page).to_have_url(f"{product.http}/?bot=b&trace={QUIET.hex()}")
+        page.keyboard.press("Escape")
+        expect(page).to_have_url(f"{product.http}/?bot=b")
         assert complaints == []

@@ -87,10 +87,11 @@ async def ledgers_peer(tmp_path: Path) -> AsyncIterator[Peer]:
 
         async def send(request: ExportTraceServiceRequest) -> None:
             decoded = decoder.decode(Signal.TRACES, request.SerializeToString(), time.time_ns())
-            for span in decoded.batch.spans if decoded.batch else ():
+            batch = decoded.batch or Batch(0)
+            for span in batch.spans:
                 number = next(sent)
                 for ledger in ledgers if number % 3 == 0 else [ledgers[number % 2]]:
-                    await ledger.append(Batch(0, spans=[span]))
+                    await ledger.append(Batch(0, spans=[span], resources=batch.resources))
 
         yield Peer(ShardedTraces(clients), send)
 
@@ -197,6 +198,7 @@ async def test_a_trace_comes_back_by_its_id(peer: Peer) -> None:
     ]
     assert found[0].trace_id == order.trace_id
     assert found[0].attributes[names.ORDER_ID] == order.order_id
+    assert {each.service for each in found} == {"maker-1"}
 
 
 async def test_a_trace_that_is_still_arriving(peer: Peer) -> None:

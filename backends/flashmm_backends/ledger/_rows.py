@@ -81,7 +81,7 @@ def _promoted(attributes: Mapping[str, object], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def span_of(row: Sequence[object]) -> Span:
+def span_of(row: Sequence[object], service: str) -> Span:
     """The span of a row that holds the columns up to `links`."""
     trace, span, parent, name, kind, start, end, status, message, resource, scope, attributes, events, links = row
     return Span(
@@ -99,6 +99,7 @@ def span_of(row: Sequence[object]) -> Span:
         _mapping(attributes),
         tuple(SpanEvent(str(n), cast("int", t), cast("Mapping[str, object]", a)) for n, t, a in _triples(events)),
         tuple(SpanLink(cast("bytes", t), cast("bytes", s), _map(a)) for t, s, a in _triples(links)),
+        service,
     )
 
 

@@ -13,7 +13,7 @@ _NUMBERS: Final = {FieldType.DECIMAL: Decimal, FieldType.FLOAT: float}
 
 
 def span_of(told: Mapping[str, Any]) -> Span:
-    """A span; its resource is not told."""
+    """A span; of its resource only the service is told, and older ledgers tell none."""
     return Span(
         trace_id=bytes.fromhex(told["trace_id"]),
         span_id=bytes.fromhex(told["span_id"]),
@@ -31,6 +31,7 @@ def span_of(told: Mapping[str, Any]) -> Span:
         links=[
             SpanLink(bytes.fromhex(each["trace_id"]), bytes.fromhex(each["span_id"]), {}) for each in told["links"]
         ],
+        service=told.get("service", ""),
     )
 
 

@@ -7,6 +7,7 @@ from flashmm_backends.batch import Exemplar, Span
 from flashmm_backends.ledger._events import read_order_events
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import Query, View
+from flashmm_backends.ledger._resources import services
 from flashmm_backends.ledger._rows import exemplar_of, span_of
 from flashmm_backends.ledger._rows_source import column_list, where_sql
 from flashmm_backends.ledger._tables import EXEMPLARS, SPANS
@@ -14,7 +15,9 @@ from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, Window
 from flashmm_backends.promql.source import ExemplarSeries, Matcher
 from flashmm_instrumentation.semconv import events as kinds
 
-_SPAN_COLUMNS: Final = column_list([column.name for column in SPANS.columns[:14]])
+_NAMES: Final = [column.name for column in SPANS.columns[:14]]
+_SPAN_COLUMNS: Final = column_list(_NAMES)
+_RESOURCE: Final = _NAMES.index("resource")
 
 
 def read_trace(view: View, trace_id: bytes) -> Sequence[Span]:
@@ -29,7 +32,9 @@ def _spans(view: View, traces: Sequence[str]) -> list[Span]:
     if not traces:
         return []
     query = Query("trace", SPANS, [traces], ids=traces, parts={"columns": _SPAN_COLUMNS})
-    return [span_of(row) for row in view.run(query).fetchall()]
+    rows = view.run(query).fetchall()
+    known = services(view, {str(row[_RESOURCE]) for row in rows})
+    return [span_of(row, known.get(str(row[_RESOURCE]), "")) for row in rows]
 
 
 def read_order(view: View, order_id: str) -> OrderTrace:

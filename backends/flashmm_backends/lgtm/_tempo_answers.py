@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from flashmm_backends.batch import Span
 from flashmm_backends.lgtm._answers import NotAnAnswer
 from flashmm_backends.lgtm._traceql import ATTRIBUTES, ROOT_NAME
-from flashmm_backends.otlp import resource_id, span_of
+from flashmm_backends.otlp import python_values, resource_id, span_of
 from flashmm_backends.ports import OrderSummary
 from flashmm_instrumentation.semconv import attributes as attr
 
@@ -67,9 +67,10 @@ def _order(span: Span) -> tuple[int, bytes]:
 def _spans(data: TracesData) -> Iterator[Span]:
     for resource in data.resource_spans:
         number = resource_id(resource.resource)
+        service = str(python_values(resource.resource.attributes).get(attr.SERVICE_NAME, ""))
         for scope in resource.scope_spans:
             for span in scope.spans:
-                yield span_of(span, number, scope.scope.name)
+                yield span_of(span, number, scope.scope.name, service)
 
 
 def found_traces(body: bytes) -> list[bytes]:

@@ -75,6 +75,7 @@ def span(item: Span) -> Json:
         "span_id": item.span_id.hex(),
         "parent_span_id": item.parent_span_id.hex(),
         "name": item.name,
+        "service": item.service,
         "kind": item.kind,
         "scope": item.scope,
         "start_ns": str(item.start_ns),

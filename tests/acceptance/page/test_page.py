@@ -315,6 +315,23 @@ async def test_why_it_does_not_quote(site, port, visit):
     await until(lambda: visit.page.evaluate(f"JSON.stringify({last}.slice(0, 2)) === '[null,\"1.0000\"]'"))
 
 
+async def test_the_address_names_an_open_order(site, port, visit):
+    """Whatever its id is made of, beside what else it says, until it is closed; back leads away from the page."""
+    bot, now, odd = Bot(), time.time_ns(), "a&b=?/#é"
+    site.feed(bot.spans(now, bot.placement(odd, "BTCUSDT", "sell", now, STAGES)))
+    site.feed(bot.events(now, order(bot, odd, now, "acked"), fill(bot, 1, now, order_id=odd)))
+    await visit.page.goto("about:blank")
+    await visit.open(port, "?bot=maker-1")
+    await visit.page.click("#tape tr")
+    await expect(visit.page).to_have_url(f"http://127.0.0.1:{port}/?{urlencode({'bot': 'maker-1', 'order': odd})}")
+    await visit.page.reload()
+    await visit.says("#order-title", odd)
+    await visit.page.keyboard.press("Escape")
+    await expect(visit.page).to_have_url(f"http://127.0.0.1:{port}/?bot=maker-1")
+    await visit.page.go_back()
+    await expect(visit.page).to_have_url("about:blank")
+
+
 async def test_an_order_in_the_address_opens(site, port, visit):
     """An address with an order in it opens that order."""
     feed_everything(site, Bot(), time.time_ns())

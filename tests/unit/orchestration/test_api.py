@@ -37,6 +37,7 @@ SPAN = Span(
     attributes={"price": Decimal("0.10"), "deep": {"list": [1, b"\xff"]}},
     events=(SpanEvent("seen", NOW, {}),),
     links=(SpanLink(b"\x03" * 16, b"\x04" * 8, {}),),
+    service="maker-1",
 )
 EVENT = Event("kind", NOW, "run", 1, "bot", "main", b"", b"", {"fee": Decimal("-1E-8"), "mid": None})
 
@@ -105,6 +106,7 @@ async def test_one_order_comes_whole() -> None:
         assert (await http.get("/api/orders/", params={"id": "o-1"})).json() == order
     span = order["placement"][0]
     assert (span["duration_ns"], span["status"], span["trace_id"]) == (1500, "error", "01" * 16)
+    assert span["service"] == "maker-1"
     assert span["attributes"] == {"price": "0.10", "deep": {"list": [1, "ff"]}}
     assert order["events"][0]["fields"] == {"fee": "-0.00000001", "mid": None}
 

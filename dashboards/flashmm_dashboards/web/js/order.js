@@ -18,22 +18,46 @@ export class OrderDialog {
     this.asked = 0;
     this.found = null;
     this.dialog.addEventListener("click", (click) => click.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("close", () => this.dialog.open || remember({}));
   }
 
   open(id) {
-    return this.show(`Order ${id}`, () => order(id));
+    return this.show({ order: id }, () => this.order(id));
   }
 
-  /** What the address asks for: `?order=<id>`, or `?trace=<id>` for a trace, or the order that it is about. */
+  /** What the address asks for: `?order=<id>`; `?trace=<id>` for a trace, or the order that it is about; with both the trace. */
   openAddressed() {
     const asked = new URLSearchParams(location.search);
-    if (asked.has("order")) this.open(asked.get("order"));
-    else if (asked.has("trace")) this.show(`Trace ${asked.get("trace")}`, () => ofTrace(asked.get("trace")));
+    const [id, trace] = [asked.get("order"), asked.get("trace")];
+    if (trace !== null) this.openTrace(trace, id);
+    else if (id !== null) this.open(id);
   }
 
-  async show(title, read) {
+  /** of: the order whose trace it is; without, the order is opened if there is one. */
+  openTrace(id, of = null) {
+    return this.show({ ...(of === null ? {} : { order: of }), trace: id }, () => this.trace(id, of));
+  }
+
+  /** By the query: no path can hold `..` or a line feed. */
+  async order(id) {
+    const found = await ask(`/api/orders/?id=${encodeURIComponent(id)}`, `Order ${id}`);
+    return found.sorry ? found : { ...found, link: (trace) => link(trace, { order: id, trace }, () => this.openTrace(trace, id)) };
+  }
+
+  async trace(id, of) {
+    const found = await ask(`/api/traces/${encodeURIComponent(id)}`, `Trace ${id}`);
+    if (found.sorry) return found;
+    if (found.order_id && of === null) return this.order(found.order_id);
+    const back = of === null ? null : link(`order ${of}`, { order: of }, () => this.open(of));
+    return { ...found, back, lines: await ask(linesPath(found), "Its log lines") };
+  }
+
+  /** opened: what names it in the address, so that it can be shared. */
+  async show(opened, read) {
     const asked = ++this.asked;
+    const title = "trace" in opened ? `Trace ${opened.trace}` : `Order ${opened.order}`;
     this.found = null;
+    remember(opened);
     this.fill(title, "", [el("p", { className: "nothing" }, "Loading…")]);
     if (!this.dialog.open) this.dialog.showModal();
     const found = await read();
@@ -59,13 +83,27 @@ export class OrderDialog {
   }
 }
 
-/** By the query: no path can hold `..` or a line feed. */
-const order = (id) => ask(`/api/orders/?id=${encodeURIComponent(id)}`, `Order ${id}`);
+/** The page's address with this opened, and all else that it says. */
+function address(opened) {
+  const kept = new URLSearchParams(location.search);
+  for (const name of ["order", "trace"]) kept.delete(name);
+  for (const [name, value] of Object.entries(opened)) kept.set(name, value);
+  return `${location.pathname}${String(kept) && `?${kept}`}`;
+}
 
-async function ofTrace(id) {
-  const found = await ask(`/api/traces/${encodeURIComponent(id)}`, `Trace ${id}`);
-  if (found.sorry) return found;
-  return found.order_id ? order(found.order_id) : { ...found, lines: await ask(linesPath(found), "Its log lines") };
+/** Nothing is added to the history: back leads to the page before. */
+function remember(opened) {
+  history.replaceState(null, "", address(opened));
+}
+
+/** Opens here, or in another tab if that is asked for. */
+function link(text, opened, open) {
+  const onclick = (click) => {
+    if (click.ctrlKey || click.metaKey || click.shiftKey) return;
+    click.preventDefault();
+    open();
+  };
+  return el("a", { href: address(opened), onclick }, text);
 }
 
 /** The answer, or { sorry: what to say }. */
@@ -89,10 +127,10 @@ function describe(found, instrumentOf) {
   const instrument = instrumentOf(marketOf(root, events));
   const parts = [];
   parts.push(...placements(placement, root));
+  if (root?.trace_id) parts.push(el("p", { className: "readout" }, "Trace with its log lines ", el("code", {}, found.link(root.trace_id))));
   const later = (found.later ?? []).map(timed).filter((span) => span.end > span.start);
   const lines = [...events, ...later].sort(byTime).map((each) => (each.name ? spanLine(each, start) : eventLine(each, start, instrument)));
   parts.push(section("Life, from the tick on", lines.length ? el("div", { className: "life" }, ...lines.flat()) : el("p", { className: "nothing" }, "Nothing further yet.")));
-  if (root?.trace_id) parts.push(el("p", { className: "readout" }, "Trace ", el("code", {}, root.trace_id)));
   return [subtitle(root, events, instrument), parts];
 }
 
@@ -128,7 +166,8 @@ function subtitle(root, events, instrument) {
   const attributes = root?.attributes ?? {};
   const what = [order.side ?? attributes["flashmm.side"], stepped(order.quantity, instrument?.lot), order.symbol ?? attributes["flashmm.symbol"], "at", stepped(order.price, instrument?.tick)];
   const begun = root?.start ?? events[0]?.at;
-  return `${what.filter(Boolean).join(" ")}${begun ? ` · ${exactClock(Number(begun / 1_000_000n))}` : ""}`;
+  const when = begun && exactClock(Number(begun / 1_000_000n));
+  return [what.filter(Boolean).join(" "), when, root?.service || events[0]?.bot].filter(Boolean).join(" · ");
 }
 
 function waterfall(root, spans) {

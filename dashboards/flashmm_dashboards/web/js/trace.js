@@ -1,4 +1,4 @@
-/** A trace that is about no order: its spans as a waterfall, and the log lines of it. */
+/** A trace of any program: its spans as a waterfall, and the log lines of it. */
 
 import { el } from "./dom.js";
 import { durationText, exactClock } from "./format.js";
@@ -38,14 +38,16 @@ export function linesPath(found) {
   return `/api/logs?trace_id=${found.trace_id}&start=${from}&end=${end + MARGIN_NS}&limit=${LINES_MAX}`;
 }
 
-/** The subtitle, and the parts of the dialog. found.lines: the answer for its log lines. */
+/** The subtitle, and the parts of the dialog. found.lines: the answer for its log lines; found.back: a link, or null. */
 export function describeTrace(found) {
   const all = found.spans.map(timed).sort((a, b) => (a.start < b.start ? -1 : Number(a.start > b.start)));
   const spans = all.slice(0, SPANS_MAX);
   const { start, end } = extent(all);
   const shown = all.length > SPANS_MAX ? `, the first ${SPANS_MAX} of ${all.length}` : "";
-  const parts = [section(`Spans${shown}`, waterfall(spans, start, micros(end - start))), section("Log lines", lines(found.lines))];
-  return [`${durationText(micros(end - start))} · ${exactClock(Number(start / 1_000_000n))}`, parts];
+  const services = new Set(all.map(({ service }) => service).filter(Boolean));
+  const parts = [section(`Spans${shown}`, waterfall(spans, start, micros(end - start), services.size > 1)), section("Log lines", lines(found.lines)), ...(found.back ? [el("p", { className: "readout" }, "Of ", found.back)] : [])];
+  const where = services.size === 1 ? [...services] : [];
+  return [[durationText(micros(end - start)), exactClock(Number(start / 1_000_000n)), ...where].join(" · "), parts];
 }
 
 function extent(spans) {
@@ -54,9 +56,11 @@ function extent(spans) {
   return { start: spans.map((span) => span.start).reduce(least), end: spans.map((span) => span.end).reduce(most) };
 }
 
-function waterfall(spans, start, totalUs) {
+/** told: each span says whose it is. */
+function waterfall(spans, start, totalUs, told) {
   const rows = nested(spans).flatMap(([span, depth]) => {
     const name = el("span", {}, failed(span) && span.status_message ? `${span.name}: ${cut(span.status_message)}` : span.name);
+    if (told && span.service) name.append(el("span", { className: "dim" }, ` ${span.service}`));
     name.style.paddingLeft = `${10 * Math.min(depth, DEPTH_MAX)}px`;
     const offset = micros(span.start - start);
     const whole = Math.max(1, totalUs);

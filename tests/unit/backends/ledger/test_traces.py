@@ -1,6 +1,7 @@
 """Traces, orders and logs."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,17 @@ async def test_everything_of_a_span_survives(ledger: Ledger) -> None:
     )  # fmt: skip
     await ledger.append(spans(sent))
     assert await ledger.trace(sent.trace_id) == [sent]
+
+
+async def test_spans_name_their_services(ledger: Ledger) -> None:
+    """Of a resource that came later too, by traces and orders; empty where it has none."""
+    root, ack = placement(1, "o-1", START_NS)
+    elsewhere = replace(ack, resource_id=8)
+    await ledger.append(Batch(0, spans=[root, elsewhere], resources=[Resource(8, {"host": "h"})]))
+    assert [each.service for each in await ledger.trace(root.trace_id)] == ["", ""]
+    await ledger.append(Batch(0, resources=[Resource(7, {"service.name": "maker"})]))
+    assert await ledger.trace(root.trace_id) == [replace(root, service="maker"), elsewhere]
+    assert [each.service for each in (await ledger.order("o-1")).placement] == ["maker", ""]
 
 
 async def test_an_order_joins_placement_and_later_life(open_ledger: Opener, clock: Clock) -> None:

@@ -142,6 +142,7 @@ async def test_a_trace_with_everything_of_its_spans() -> None:
     assert (first.kind, first.status, first.status_message, first.scope) == (1, 2, "why", "scope")
     assert (first.start_ns, first.end_ns) == (NOW_NS - 10**9, NOW_NS - 10**9 + 1500)
     assert first.attributes["flashmm.order.id"] == "o-1"
+    assert first.service == "m"
     assert store.asked[0].path == f"/api/v2/traces/{TRACE.hex()}"
     assert store.asked[0].headers["X-Scope-OrgID"] == "t"
 
