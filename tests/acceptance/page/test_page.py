@@ -515,11 +515,12 @@ class TestStates:
         await visit.page.clock.install()
         await visit.open(port)
         shown = Bot()
-        for bot, net in ((shown, 1), (OWN, 2), (shown, 3)):
-            site.feed(bot.pnl(time.time_ns(), net, 0, 0, 0))
-            await visit.page.wait_for_function(
-                f"[...flashmm.state.latest.values()].some(({{net}}) => net === '{net}')"
-            )
+        site.feed(shown.pnl(time.time_ns(), 1, 0, 0, 0))
+        await visit.value("pnl-net", "1")
+        site.feed(OWN.pnl(time.time_ns(), 2, 0, 0, 0))
+        await expect(visit.page.locator("#bot option")).to_have_count(2)
+        site.feed(shown.pnl(time.time_ns(), 3, 0, 0, 0))
+        await visit.value("pnl-net", "3")
         await visit.page.clock.run_for(40_000)
         site.feed(OWN.pnl(time.time_ns(), 4, 0, 0, 0))
         await expect(visit.at("stale-other")).to_have_text("Show first-bot, which sends now")
