@@ -51,6 +51,14 @@ class UnknownFeed(DemoError):
         return f"unknown feed {self.feed!r}: use simulated, file:PATH or binance"
 
 
+class NotTheLiveFeed(DemoError):
+    """An address of the live feed, and another feed."""
+
+    def __str__(self) -> str:
+        """Names the feed that has such addresses."""
+        return "--binance-stream-url and --binance-rest-url are for the live feed: add --feed binance"
+
+
 @dataclass(frozen=True, slots=True)
 class Venue:
     """A feed, the exchange beside it, and the books that both share."""
@@ -61,13 +69,24 @@ class Venue:
 
 
 def open_venue(settings: DemoSettings, clock: Callable[[], int]) -> Venue:
-    """The feed that the settings name and its exchange. Raises UnknownFeed, UnknownSymbol, NoRecording."""
+    """The feed that the settings name and its exchange.
+
+    Raises UnknownFeed, NotTheLiveFeed, UnknownSymbol, NoRecording.
+    """
+    _check_addresses(settings)
     instruments = tuple(instrument(symbol) for symbol in settings.symbols)
     timeline = Timeline(settings.speed, shift=settings.shift, clock=clock)
     accounts = Accounts(_MAKER_REBATE)
     if settings.feed == "simulated":
         return _simulated(settings, instruments, timeline, accounts)
     return _on_paper(settings, _outside_feed(settings, timeline, clock), accounts)
+
+
+def _check_addresses(settings: DemoSettings) -> None:
+    default = DemoSettings()
+    own = (settings.binance_stream_url, settings.binance_rest_url)
+    if settings.feed != "binance" and own != (default.binance_stream_url, default.binance_rest_url):
+        raise NotTheLiveFeed
 
 
 def _simulated(

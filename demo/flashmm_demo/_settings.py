@@ -9,6 +9,7 @@ class DemoError(Exception):
 
     DemoError
     ├── UnknownFeed
+    ├── NotTheLiveFeed
     ├── UnknownSymbol
     ├── MalformedMessage
     ├── NothingToRecordTo

@@ -71,8 +71,11 @@ def _is_int64(text: str) -> bool:
 
 
 def parse_where(parameters: Sequence[str]) -> dict[str, str]:
-    """The `where` parameters of a request by field. Raises QueryRefused where one has no `=`."""
+    """The `where` parameters of a request by field. Raises QueryRefused where one has no `=`, or a field has two."""
     pairs = [parameter.partition("=") for parameter in parameters]
     if any(not equals for _, equals, _ in pairs):
         raise QueryRefused("bad_data", "where must be <field>=<value>")
-    return {name: value for name, _, value in pairs}
+    found = {name: value for name, _, value in pairs}
+    if len(found) < len(pairs):
+        raise QueryRefused("bad_data", "where: one value a field")
+    return found

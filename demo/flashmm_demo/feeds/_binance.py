@@ -18,6 +18,7 @@ from flashmm_demo._messages import Depth, Message, Reset, Snapshot
 from flashmm_demo._timeline import SECOND_NS
 from flashmm_demo._wire import MalformedMessage, decode
 from flashmm_demo.feeds._depth_chain import DepthChain
+from flashmm_demo.feeds._malformed import Malformed
 
 _log = logging.getLogger(__name__)
 _QUEUE_MAX: Final = 20_000
@@ -44,7 +45,7 @@ class BackOff:
 
 
 class BinanceFeed:
-    """Live messages of some symbols. What doesn't parse is counted in `malformed` and left out.
+    """Live messages of some symbols. What doesn't parse is left out, and told of.
 
     A Reset comes for each symbol when a connection is lost, or when the bot was too slow and messages were dropped.
     """
@@ -69,8 +70,7 @@ class BinanceFeed:
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._last_ns = 0
-        self.malformed = 0
-        """Messages that were not understood."""
+        self._malformed = Malformed("market data")
         self.connections = 0
         """Connections made so far."""
 
@@ -101,6 +101,7 @@ class BinanceFeed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._malformed.tell()
 
     def _raise_if_ended(self) -> None:
         if self._reading is not None and self._reading.done():
@@ -151,8 +152,7 @@ class BinanceFeed:
         try:
             return decode(text, self._last_ns, symbol)
         except MalformedMessage as error:
-            self.malformed += 1
-            _log.warning("market data: %s", error)
+            self._malformed.found(error)
             return None
 
     def _offer(self, message: Message) -> None:

@@ -14,6 +14,7 @@ from flashmm_demo._messages import Message, Reset
 from flashmm_demo._settings import DemoError
 from flashmm_demo._timeline import Timeline
 from flashmm_demo._wire import MalformedMessage, decode, encode
+from flashmm_demo.feeds._malformed import Malformed
 
 _log = logging.getLogger(__name__)
 _BETWEEN_LOOPS_NS: Final = 1_000_000_000
@@ -74,7 +75,7 @@ def _open_text(path: Path) -> TextIO:
 
 
 class RecordedFeed:
-    """Replays a recording. Messages of other symbols are left out, malformed ones are counted and left out.
+    """Replays a recording. Messages of other symbols are left out, malformed ones too, and told of.
 
     Raises NoRecording for a file that cannot be read or does not begin with a message.
     """
@@ -89,7 +90,7 @@ class RecordedFeed:
         self._offset_ns = 0
         self._last_feed_ns = 0
         self._resets: list[Reset] = []
-        self.malformed = 0
+        self._malformed = Malformed(f"recording {path}")
 
     async def next(self, until_ns: int) -> Message | None:
         """The next message, or None when none is due before `until_ns`. Raises FeedEnded."""
@@ -112,7 +113,8 @@ class RecordedFeed:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Nothing to release: the file closes with its iterator."""
+        """Tell what was left out; the file closes with its iterator."""
+        self._malformed.tell()
 
     def _first_line(self) -> Line:
         try:
@@ -139,8 +141,7 @@ class RecordedFeed:
         try:
             message = decode(line.text, stamp_ns, self._symbols[0])
         except MalformedMessage as error:
-            self.malformed += 1
-            _log.warning("recording %s: %s", self._path, error)
+            self._malformed.found(error)
             return None
         return message if message is not None and message.symbol in self._symbols else None
 

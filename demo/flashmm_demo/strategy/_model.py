@@ -40,10 +40,9 @@ class RecursiveLeastSquares:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said at `made_ns`, of the time until `due_ns`."""
+    """What the model said of the time until `due_ns`."""
 
     prediction_id: str
-    made_ns: int
     due_ns: int
     value_bp: float
     mid: float
@@ -79,7 +78,6 @@ class PriceModel:
         self._count += 1
         prediction = Prediction(
             prediction_id=f"{self._id_prefix}{self._count}",
-            made_ns=now_ns,
             due_ns=now_ns + self.horizon_ns,
             value_bp=self._regression.predict(features),
             mid=mid,

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
 from flashmm_orchestration.api._gate import Busy
-from flashmm_orchestration.api._parameters import UnknownParameter
+from flashmm_orchestration.api._parameters import RepeatedParameter, UnknownParameter
 from flashmm_orchestration.api._times import BadTime
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 
@@ -27,6 +27,7 @@ def install(app: FastAPI, telemetry: HttpTelemetry) -> None:
     app.add_exception_handler(BadTime, _bad_request)
     app.add_exception_handler(QueryRefused, _bad_request)
     app.add_exception_handler(UnknownParameter, _bad_request)
+    app.add_exception_handler(RepeatedParameter, _bad_request)
     app.add_exception_handler(NotFound, _not_found)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(Busy, _busy)

@@ -70,7 +70,7 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
 
 
 def _conditions(symbol: str, where: Sequence[str]) -> Mapping[str, str]:
-    conditions = parse_where(where) | ({"symbol": symbol} if symbol else {})
+    conditions = parse_where([*where, *([f"symbol={symbol}"] if symbol else [])])
     if unknown := sorted(set(conditions) - set(_FIELDS)):
         raise QueryRefused("bad_data", f"where, {unknown[0][:64]!r}: orders are chosen by {', '.join(_FIELDS)}")
     return conditions

@@ -53,6 +53,8 @@ def test_a_speed_that_makes_no_sense_is_refused(speed: str) -> None:
     ("settings", "said"),
     [
         (DemoSettings(feed="kraken"), "unknown feed 'kraken'"),
+        (DemoSettings(binance_rest_url="http://127.0.0.1:1"), "add --feed binance"),
+        (DemoSettings(feed="file:none", binance_stream_url="ws://127.0.0.1:1"), "add --feed binance"),
         (DemoSettings(symbols=("XYZ",)), "unknown symbol 'XYZ'"),
     ],
 )
