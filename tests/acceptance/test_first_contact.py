@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -73,6 +74,17 @@ def test_the_tutorials_bot_runs_and_is_seen(product: Product) -> None:
     spread = run(product, "query", 'flashmm_quote_spread_ratio{job="flashmm/first-bot"}', "--last", "5m")
     assert spread.returncode == 0
     assert "flashmm_quote_spread_ratio" in spread.stdout
+
+
+def test_every_example_of_the_apis_page_answers(product: Product) -> None:
+    """With 200; and each of Prometheus's addresses that it describes is served."""
+    with httpx.Client(base_url=product.http, timeout=30) as http:
+        examples = [unescape(link) for link in re.findall(r'<a href="([^"]+)">', http.get("/docs").text)]
+        paths = [path.format(name="job") for path in http.get("/openapi.json").json()["paths"] if "/api/v1/" in path]
+        assert len(examples) > 12
+        assert {example: http.get(example).status_code for example in examples} == dict.fromkeys(examples, 200)
+        assert len(paths) > 8
+        assert 404 not in {http.get(path).status_code for path in paths}
 
 
 def test_status_shows_every_component(product: Product) -> None:

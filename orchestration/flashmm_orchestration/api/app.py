@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry
@@ -10,6 +11,7 @@ from starlette.routing import WebSocketRoute
 from flashmm_orchestration.access import Access, App, NoSniff
 from flashmm_orchestration.api import _errors, _nowhere
 from flashmm_orchestration.api._parameters import only_known
+from flashmm_orchestration.api._prometheus_paths import PATHS
 from flashmm_orchestration.api.docs import docs_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 
@@ -42,12 +44,22 @@ def build_app(
         redoc_url=None,
     )
     _errors.install(app, telemetry or HttpTelemetry(CollectorRegistry()))
+    app.openapi = _with_prometheus(app.openapi)
     for router in (*parts.routers, docs_router(app.openapi)):
         app.include_router(router, dependencies=[Depends(only_known)])
     _nowhere.install(app, parts.routers)
     app.router.routes.append(WebSocketRoute("/stream", parts.socket))
     app.mount("/", parts.page)
     return Access(NoSniff(app), hosts=hosts, token=token)
+
+
+def _with_prometheus(own: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    def document() -> dict[str, Any]:
+        described = own()
+        described["paths"].update(PATHS)
+        return described
+
+    return document
 
 
 Clock = Callable[[], int]

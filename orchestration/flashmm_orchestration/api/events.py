@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -68,8 +68,10 @@ def events_router(store: EventPages, clock: Clock, gate: Gate, size: PageSize) -
     @router.get("/{kind}")
     async def events(
         request: Request,
-        kind: str,
-        start: Annotated[str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.")] = "15m",
+        kind: Annotated[str, Path(examples=["flashmm.fill"])],
+        start: Annotated[
+            str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.", examples=["1h"])
+        ] = "15m",
         end: Annotated[str, Query(description="The same; empty is now.")] = "",
         where: Annotated[list[str] | None, Query(description="field=value; may be repeated.")] = None,
         rows: Annotated[bool, Query(description="False: only how complete they are.")] = True,

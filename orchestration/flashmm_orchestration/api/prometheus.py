@@ -16,7 +16,7 @@ _UNAVAILABLE: Final = 503
 
 
 def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
-    """The route; its forms are Prometheus's, so the OpenAPI document leaves them out."""
+    """The route; its parameters are Prometheus's: `_prometheus_paths` describes them."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "OPTIONS"])

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Path
 from fastapi.responses import Response
 
 from flashmm_backends import ledger
@@ -22,7 +22,7 @@ def streams_router(store: ledger.Ledger, gate: Gate) -> APIRouter:
     router = APIRouter(prefix="/api/streams", tags=["events"])
 
     @router.get("/{kind}")
-    async def states(kind: str) -> Response:
+    async def states(kind: Annotated[str, Path(examples=["flashmm.fill"])]) -> Response:
         """Sequence numbers received and the highest mark of each stream of a kind, and how runs ended, by run."""
         found = store.streams(_known(kind))
         told: Json = {

@@ -194,6 +194,8 @@ async def test_the_api_documents_itself() -> None:
         page = await http.get("/docs")
     assert paths
     assert all(path in page.text for path in paths)
+    assert '<a href="/">' in page.text
+    assert '<a href="/api/v1/query?query=rate%28flashmm_fills_total%5B1m%5D%29">' in page.text
     assert "script" not in page.text
     assert "`" not in page.text
 
