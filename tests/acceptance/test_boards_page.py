@@ -144,6 +144,35 @@ def test_a_board_begins_with_its_data(session: Session, chromium, uid: str) -> N
         assert complaints == []
 
 
+def test_what_has_no_data_comes_last(session: Session, chromium) -> None:
+    """Panels of servers that only the whole stack has stand below all others."""
+    with window(chromium, 1440, 6000) as (page, complaints):
+        page.goto(f"{session.product.http}/boards/flashmm-admin")
+        _empty_ones_are_last(page)
+        assert complaints == []
+
+
+@settles
+def _empty_ones_are_last(page: Page) -> None:
+    where = "all => all.map(each => each.offsetTop)"
+    empty = page.eval_on_selector_all("#panels > section:has(.nothing:not([hidden]))", where)
+    others = page.eval_on_selector_all("#panels > section:not(:has(.nothing:not([hidden])))", where)
+    assert len(empty) >= 3
+    assert min(empty) >= max(others)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0 s"), (4.56e-5, "46 µs"), (0.0789, "78.9 ms"), (90, "90 s"), (-1.28, "\u22121.28 s"), (864_000, "10 d")],
+)
+def test_times_have_the_unit_that_fits(session: Session, chromium, seconds: float, told: str) -> None:
+    """None is nothing, a retention's are days."""
+    with window(chromium, 600, 600) as (page, _):
+        page.goto(f"{session.product.http}/boards")
+        ask = "number => import('/static/boards/value.js').then(({ written }) => written(number, 's'))"
+        assert page.evaluate(ask, seconds) == told
+
+
 def test_a_dot_leads_to_its_order(session: Session, chromium) -> None:
     """The slowest orders behind a latency curve are links to the order on the live page."""
     with window(chromium, 1440, 3000) as (page, complaints):

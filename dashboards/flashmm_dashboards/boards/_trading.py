@@ -12,6 +12,7 @@ from flashmm_dashboards.boards._names import (
     SIDE,
     STAGE,
     Scope,
+    legend,
     or_zero,
     quantile,
 )
@@ -101,9 +102,10 @@ def uptime(scope: Scope) -> Panel:
     """The share of time with both sides quoted."""
     about = About(
         "Quoting both sides",
-        "Share of the last five minutes in which both sides were quoted.",
+        "Share of the last five minutes in which both sides were quoted. A bot in a switchback experiment, as the "
+        "demo is, pauses half of the time by design; red is a bot that quotes nothing.",
         panels.SHARE,
-        ((0.9, "orange"), (0.98, "green")),
+        ((0.001, "text"),),
         base="red",
         decimals=1,
     )
@@ -159,7 +161,7 @@ def volume(scope: Scope) -> Panel:
         "Traded in an hour", "Notional of the last hour's fills, in its currency.", panels.NUMBER, decimals=0
     )
     traded = scope.grouped("sum", scope.over("increase", metrics.FILL_NOTIONAL, window="1h"), CURRENCY)
-    return panels.figure(about, Query(traded, scope.legend(CURRENCY)))
+    return panels.figure(about, Query(traded, f"{scope.legend()} in {legend(CURRENCY)}"))
 
 
 def latency(scope: Scope) -> Panel:

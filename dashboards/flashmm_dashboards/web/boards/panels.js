@@ -60,6 +60,7 @@ function curves(panel, body) {
     lines = asked.flatMap(({ result }, place) =>
       result.map((series) => ({ name: called(panel.targets[place].legendFormat, series.metric), values: series.values ?? [] })));
     body.classList.toggle("bare", !lines.length);
+    body.classList.toggle("elsewhere", !lines.length && ofStack(panel));
     const names = lines.map(({ name }) => name).join("\n");
     if (names !== drawn) {
       box.replaceChildren();
@@ -75,10 +76,11 @@ function curves(panel, body) {
   };
 }
 
+const ofStack = (panel) => panel.targets.every(({ expr }) => /\b(otelcol|prometheus)_/.test(expr));
+
 /** What to say of a panel without data: the Collector's and Prometheus's are there with the whole stack alone. */
 function empty(panel) {
-  const stack = panel.targets.every(({ expr }) => /\b(otelcol|prometheus)_/.test(expr));
-  return stack ? "Nothing here: this is of the Collector or Prometheus, which run with the whole stack." : EMPTY;
+  return ofStack(panel) ? "Nothing here: this is of the Collector or Prometheus, which run with the whole stack." : EMPTY;
 }
 
 /** On and off over time: a row for each series. */

@@ -2,6 +2,8 @@
 
 import { NOTHING } from "../js/format.js";
 
+/** What is as long as two of these is told in them. */
+const LONG = [["d", 86_400], ["h", 3_600], ["min", 60]];
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** A number in one of Grafana's units, as far as our boards use them. */
@@ -29,7 +31,9 @@ function share(percent, decimals) {
 function seconds(number) {
   const size = Math.abs(number);
   if (size !== 0 && size < 1e-3) return `${plain(number * 1e6, 0)} µs`;
-  return size < 1 ? `${plain(number * 1e3, 1)} ms` : `${plain(number, 2)} s`;
+  if (size !== 0 && size < 1) return `${plain(number * 1e3, 1)} ms`;
+  const [unit, length] = LONG.find(([, least]) => size >= 2 * least) ?? ["s", 1];
+  return `${plain(number / length, length > 1 ? 1 : 2)} ${unit}`;
 }
 
 function bytes(number) {
