@@ -9,6 +9,11 @@ class ReceiverTelemetry:
     """The receiver's own metrics, on the registry of whoever runs it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._of_requests(registry)
+        self._of_records(registry)
+        self._of_connections(registry)
+
+    def _of_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "flashmm_receiver_requests",
             "Requests answered, by the protocol's status code.",
@@ -21,6 +26,21 @@ class ReceiverTelemetry:
             ["signal", "reason"],
             registry=registry,
         )
+        self.request_bytes = Counter(
+            "flashmm_receiver_request_bytes", "Decompressed request bytes decoded.", ["signal"], registry=registry
+        )
+        self.in_flight_bytes = Gauge(
+            "flashmm_receiver_in_flight_bytes", "Request bytes being received, decoded or stored.", registry=registry
+        )
+        self.decode_seconds = Histogram(
+            "flashmm_receiver_decode_seconds",
+            "Time to decode and deduplicate one request.",
+            ["signal"],
+            buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+            registry=registry,
+        )
+
+    def _of_records(self, registry: CollectorRegistry) -> None:
         self.records = Counter(
             "flashmm_receiver_records",
             "Records accepted and durable: points are stored samples, native histograms count once.",
@@ -42,6 +62,13 @@ class ReceiverTelemetry:
         self.tap_errors = Counter(
             "flashmm_receiver_tap_errors", "Batches that a live tap failed to take.", ["tap"], registry=registry
         )
+        self.series = Gauge("flashmm_receiver_series", "Metric series known.", registry=registry)
+        self.series_max = Gauge("flashmm_receiver_series_limit", "Metric series allowed.", registry=registry)
+
+    def _of_connections(self, registry: CollectorRegistry) -> None:
+        self.connections = Gauge(
+            "flashmm_receiver_connections", "Open connections.", ["transport"], registry=registry
+        )
         self.connection_errors = Counter(
             "flashmm_receiver_connection_errors",
             "Connections that ended without a request's answer, by reason.",
@@ -52,24 +79,6 @@ class ReceiverTelemetry:
             "flashmm_receiver_slowed",
             "Times that a gRPC connection's many small frames had to wait.",
             registry=registry,
-        )
-        self.request_bytes = Counter(
-            "flashmm_receiver_request_bytes", "Decompressed request bytes decoded.", ["signal"], registry=registry
-        )
-        self.decode_seconds = Histogram(
-            "flashmm_receiver_decode_seconds",
-            "Time to decode and deduplicate one request.",
-            ["signal"],
-            buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-            registry=registry,
-        )
-        self.in_flight_bytes = Gauge(
-            "flashmm_receiver_in_flight_bytes", "Request bytes being received, decoded or stored.", registry=registry
-        )
-        self.series = Gauge("flashmm_receiver_series", "Metric series known.", registry=registry)
-        self.series_max = Gauge("flashmm_receiver_series_limit", "Metric series allowed.", registry=registry)
-        self.connections = Gauge(
-            "flashmm_receiver_connections", "Open connections.", ["transport"], registry=registry
         )
 
     def refuse(self, signal: str, refusals: Refusals) -> None:
