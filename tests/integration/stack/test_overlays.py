@@ -24,7 +24,7 @@ from tests.integration.stack.telemetry import (
     span,
     traces,
 )
-from tests.parts import NotReady, Server, require, running_collector
+from tests.parts import NotReady, require, running_collector
 from tests.parts._collector import COLLECTOR_CONFIG, OVERLAYS, collector_environment, config_flags
 from tests.parts.sink import Sink, running_sink
 
@@ -204,59 +204,6 @@ def _calls(prometheus: Sink) -> int:
         for point in metric.sum.data_points
     }
     return sum(newest.values())
-
-
-@contextmanager
-def _certificate(folder: Path) -> Generator[tuple[Path, Path]]:
-    """A certificate for localhost of its own authority, and its key."""
-    certificate, key = folder / "tls.crt", folder / "tls.key"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
-    yield certificate, key
-
-
-@pytest.fixture
-def guarded(tmp_path: Path) -> Generator[tuple[Server, bytes]]:
-    """A Collector behind TLS and two tokens, and the authority that bots trust."""
-    tokens = tmp_path / "tokens"
-    tokens.write_text("old-token\nnew-token\n")
-    with _certificate(tmp_path) as (certificate, key), running_sink() as flashmm:
-        environment = {
-            "COLLECTOR_TLS_CERT": str(certificate),
-            "COLLECTOR_TLS_KEY": str(key),
-            "COLLECTOR_TOKENS_FILE": str(tokens),
-            "FLASHMM_OTLP_URL": flashmm.http_url,
-        }
-        with running_collector(tmp_path, "tls-auth", environment=environment) as collector:
-            yield collector, certificate.read_bytes()
-
-
-def _secure_status(collector: Server, authority: bytes, token: str) -> grpc.StatusCode:
-    """The answer to a bot that trusts the authority and shows the token."""
-    transport = grpc.ssl_channel_credentials(authority)
-    both = grpc.composite_channel_credentials(transport, grpc.access_token_call_credentials(token))
-    with grpc.secure_channel(f"localhost:{collector.ports['grpc']}", both) as channel:
-        return Sender(channel).try_once(logs(line("hello")))
-
-
-def test_tokens_open_the_door_and_nothing_else_does(guarded: tuple[Server, bytes]) -> None:
-    """Each listed token is taken over TLS; another one, or no TLS at all, is turned away."""
-    collector, authority = guarded
-    assert _secure_status(collector, authority, "old-token") is grpc.StatusCode.OK
-    assert _secure_status(collector, authority, "new-token") is grpc.StatusCode.OK
-    assert _secure_status(collector, authority, "guessed") is grpc.StatusCode.UNAUTHENTICATED
-    with sender(collector) as bot:
-        assert bot.try_once(logs(line("hello"))) is grpc.StatusCode.UNAVAILABLE
-
-
-def test_an_unknown_authority_is_not_trusted(guarded: tuple[Server, bytes], tmp_path: Path) -> None:
-    """A bot that doesn't know the certificate's authority doesn't talk to it."""
-    collector, _ = guarded
-    other = tmp_path / "other"
-    other.mkdir()
-    with _certificate(other) as (stranger, _key):
-        assert _secure_status(collector, stranger.read_bytes(), "old-token") is grpc.StatusCode.UNAVAILABLE
 
 
 def _with_stand_in(folder: Path, stand_in: dict[str, Any]) -> Path:
