@@ -156,9 +156,12 @@ class Bot:
             instruments.risk_var.set(figure(var, "var"), labels)
 
     @survives
-    def error(self, error_type: str) -> None:
-        """Count an error of the bot's. error_type: one of a bounded set, e.g. an exception's class name."""
-        named = identifier(self.boundary, error_type, "error_type")
+    def error(self, error: str | BaseException) -> None:
+        """Count an error of the bot's: an exception, by its class, or a name, one of a bounded set.
+
+        What an exception says is for the bot's own log, which goes out too: `logger.exception(…)`.
+        """
+        named = identifier(self.boundary, error if isinstance(error, str) else type(error).__qualname__, "error")
         self._core.instruments.errors.add(1, {attr.ERROR_TYPE: named})
 
     @survives

@@ -74,6 +74,8 @@ class Boundary:
             raise error
         if isinstance(error, Misuse):
             self.note(error.reason, error.detail)
+        elif _uncallable(error):
+            self.note(MisuseReason.BAD_CALL, str(error))
         elif isinstance(error, ValueError):
             self.note(MisuseReason.BAD_VALUE, f"{where}: {error}")
         else:
@@ -91,6 +93,11 @@ class Boundary:
                 return False
             self._seen.add((reason, where))
             return True
+
+
+def _uncallable(error: Exception) -> bool:
+    """Whether arguments were too many, too few or of other names: then the call itself was never entered."""
+    return isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 def _ignore(*_what: object) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from flashmm_instrumentation._aftermath import Aftermath
-from flashmm_instrumentation._boundary import Boundary, survives
+from flashmm_instrumentation._boundary import Boundary, Misuse, survives
 from flashmm_instrumentation._inputs import ID_LIMIT, utf8
 from flashmm_instrumentation._inputs import liquidity as known_liquidity
 from flashmm_instrumentation._numbers import Number, amount_text
@@ -125,15 +125,13 @@ class Order:
         self._learn_id(exchange_order_id)
         if not self._placed:
             self._placement.mark(Stage.ACK, now_ns)
-        self._observe_clock(exchange_ns, now_ns)
-        self._enter(OrderState.ACKED, now_ns, exchange_ns=exchange_ns)
+        self._enter(OrderState.ACKED, now_ns, exchange_ns=self._observe_clock(exchange_ns, now_ns))
 
     @survives
     def rejected(self, reason: str, exchange_ns: int | None = None, at_ns: int | None = None) -> None:
         """The exchange, or the bot's own check, refused the order."""
         now_ns = self._now_ns(at_ns)
-        self._observe_clock(exchange_ns, now_ns)
-        self._enter(OrderState.REJECTED, now_ns, reason, exchange_ns)
+        self._enter(OrderState.REJECTED, now_ns, reason, self._observe_clock(exchange_ns, now_ns))
 
     @survives
     def timed_out(self, reason: str = "timeout", at_ns: int | None = None) -> None:
@@ -183,7 +181,10 @@ class Order:
         trade_id: str | None = None,
         at_ns: int | None = None,
     ) -> None:
-        """An execution. fee: negative when paid, positive when rebated."""
+        """An execution; told again by the same id it is counted as misuse, and nothing else.
+
+        fee: negative when paid, positive when rebated.
+        """
         now_ns, scope = self._now_ns(at_ns), self._scope
         execution = Execution(
             scope.inputs.identifier(fill_id, "fill_id"),
@@ -196,12 +197,14 @@ class Order:
             scope.inputs.whole(exchange_ns),
             scope.inputs.optional_id(trade_id, "trade_id"),
         )
+        if _unmended(fill_id, execution.fill_id) and self._record.repeats(fill_id):
+            raise Misuse(MisuseReason.REPEATED_FILL, f"fill {fill_id} of order {self.id} was told before")
         self._record.filled += execution.quantity
         scope.core.emit(events.FILL.name, now_ns, self._record.fill(execution), self._placement.span)
         scope.sampler.fill(now_ns, execution.quantity)
         self._aftermath.measure_fill(execution)
         self._aftermath.trace("fill", now_ns, now_ns)
-        self._after_fill(now_ns, exchange_ns)
+        self._after_fill(now_ns, execution.exchange_ns)
 
     @survives
     def cancel_requested(self, reason: str | None = None, at_ns: int | None = None) -> None:
@@ -284,10 +287,17 @@ class Order:
         if exchange_order_id is not None:
             self._record.exchange_id = self._scope.inputs.identifier(exchange_order_id, "exchange_order_id")
 
-    def _observe_clock(self, exchange_ns: int | None, now_ns: int) -> None:
-        scope, exchange_ns = self._scope, self._scope.inputs.whole(exchange_ns)
-        if exchange_ns is not None:
-            scope.core.clock_offset(scope.terms.venue, exchange_ns, now_ns)
+    def _observe_clock(self, exchange_ns: int | None, now_ns: int) -> int | None:
+        """The exchange's time as it can be told; see Inputs.whole."""
+        scope, read_ns = self._scope, self._scope.inputs.whole(exchange_ns)
+        if read_ns is not None:
+            scope.core.clock_offset(scope.terms.venue, read_ns, now_ns)
+        return read_ns
+
+
+def _unmended(given: object, told: str) -> bool:
+    """Whether an id is the author's own: two fills without any must not be taken for the same."""
+    return isinstance(given, str) and given != "" and given == told
 
 
 def _price(scope: MarketScope, price: Number | None) -> int | None:

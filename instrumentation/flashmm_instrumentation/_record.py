@@ -1,12 +1,16 @@
 """What is known of an order, and the events that tell of it."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from flashmm_instrumentation._book import EMPTY, Levels
 from flashmm_instrumentation._instrument import Instrument
 from flashmm_instrumentation._numbers import text
 from flashmm_instrumentation._streams import Body
 from flashmm_instrumentation.semconv.attributes import Liquidity, OrderState, Side
+
+FILLS_LIMIT: Final = 1_000
+"""Fills of one order whose ids are remembered; the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,21 @@ class OrderRecord:
     arrival_mid: str | None
     filled: int = field(default=0)
     exchange_id: str | None = None
+    _fill_ids: dict[str, None] = field(default_factory=dict[str, None])
 
     def resting(self, price: int | None, quantity: int) -> Levels:
         """The level that is left of these terms; none of a market order or of one that is filled."""
         left = quantity - self.filled
         return ((price, left),) if price is not None and left > 0 else EMPTY
+
+    def repeats(self, fill_id: str) -> bool:
+        """Whether this fill was told before; it is remembered."""
+        if fill_id in self._fill_ids:
+            return True
+        self._fill_ids[fill_id] = None
+        if len(self._fill_ids) > FILLS_LIMIT:
+            del self._fill_ids[next(iter(self._fill_ids))]
+        return False
 
     def transition(self, state: OrderState, reason: str | None, exchange_ns: int | None) -> Body:
         """The `flashmm.order` event's body."""

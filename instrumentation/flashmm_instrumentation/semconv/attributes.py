@@ -118,6 +118,7 @@ class MisuseReason(StrEnum):
 
     BAD_VALUE = "bad_value"
     BAD_ARM = "bad_arm"
+    BAD_CALL = "bad_call"
     BAD_HORIZON = "bad_horizon"
     BAD_ID = "bad_id"
     BAD_LIMIT = "bad_limit"
@@ -133,6 +134,7 @@ class MisuseReason(StrEnum):
     OVERFILLED = "overfilled"
     PRICE_OFF_TICK = "price_off_tick"
     QUANTITY_OFF_LOT = "quantity_off_lot"
+    REPEATED_FILL = "repeated_fill"
     TOO_MANY_IN_DOUBT = "too_many_in_doubt"
     TOO_MANY_UPDATES = "too_many_updates"
     UNKNOWN_LIQUIDITY = "unknown_liquidity"

@@ -31,10 +31,11 @@ def test_pnl_and_risk(captured: Capture) -> None:
 
 
 def test_errors_and_transfers(captured: Capture) -> None:
-    """An error counts by type; a transfer is an event."""
+    """An error counts by type, whether as a name or as an exception; a transfer is an event."""
     captured.bot.error("TimeoutError")
+    captured.bot.error(TimeoutError("after 5 s, order a-1"))
     captured.bot.transfer("sim", "t-1", "-100", "USDT")
-    assert counts(captured, "flashmm.errors", "error.type") == {"TimeoutError": 1}
+    assert counts(captured, "flashmm.errors", "error.type") == {"TimeoutError": 2}
     assert captured.events("flashmm.transfer")[0].body == {
         "venue": "sim",
         "transfer_id": "t-1",

@@ -42,6 +42,22 @@ def test_misuse_is_counted_by_reason(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 2
 
 
+def test_wrong_arguments_are_misuse(caplog: pytest.LogCaptureFixture) -> None:
+    """Too many, too few or of another name, the author reads which call it was; a TypeError within is ours."""
+    boundary, misuses, errors = Boundary(), [], []
+    boundary.on_misuse = lambda reason, calls: misuses.append((reason, calls))
+    boundary.on_error = errors.append
+    handle = Handle(boundary)
+    handle.fail()
+    handle.fail(RuntimeError(), RuntimeError())
+    handle.fail(error=RuntimeError(), more=1)
+    handle.fail(TypeError("within"))
+    assert misuses == [(MisuseReason.BAD_CALL, 1)] * 3
+    assert errors == ["Handle.fail"]
+    assert "Handle.fail() missing 1 required positional argument: 'error'" in caplog.records[0].message
+    assert caplog.records[0].exc_info is None
+
+
 def test_strict_raises() -> None:
     """Under test nothing is hidden."""
     with pytest.raises(Misuse, match="bad_arm: x"):

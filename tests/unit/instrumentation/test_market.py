@@ -248,7 +248,7 @@ def test_an_exchange_time_that_is_no_integer_is_left_out(market: Market, capture
     """A float would not fit the schema, and the receiver would refuse the event."""
     market.order(BUY, 100, 1, "o-1").acked(1.5)
     assert "exchange_time_ns" not in captured.events("flashmm.order")[1].body
-    assert counts(captured, "flashmm.misuse") == {"bad_time": 2}
+    assert counts(captured, "flashmm.misuse") == {"bad_time": 1}
 
 
 @pytest.mark.parametrize("order_id", ["", "x" * 300, 17])

@@ -3,6 +3,7 @@
 import pytest
 
 from flashmm_instrumentation import BUY, MAKER, Market, Misuse
+from flashmm_instrumentation._record import FILLS_LIMIT
 from flashmm_instrumentation.testing import Capture, capture
 
 from .conftest import bind as bound
@@ -149,6 +150,54 @@ def test_what_cannot_follow_is_reported_and_counted(captured: Capture, market: M
     order.filled("f-1", "100.1", 2, 0, "USDT", MAKER)
     assert states(captured) == ["pending", "rejected", "cancelled", "filled"]
     assert counts(captured, "flashmm.misuse") == {"illegal_transition": 2, "late_stage": 1, "overfilled": 1}
+
+
+def test_a_fill_told_twice_counts_once(lenient: Capture, lenient_market: Market) -> None:
+    """By its id within an order; fills without an id that can be told apart are all kept."""
+    order = lenient_market.order(BUY, "100.1", 1, "a-1")
+    for fill_id, price in (
+        ("f-1", "oops"),
+        ("f-1", "100.1"),
+        ("f-1", "100.1"),
+        ("f-2", "100.1"),
+        ("", 100),
+        ("", 100),
+    ):
+        order.filled(fill_id, price, "0.2", 0, "USDT", MAKER)
+    other = lenient_market.order(BUY, "100.1", 1, "a-2")
+    other.filled("f-1", "100.1", 1, 0, "USDT", MAKER)
+    fills = lenient.events("flashmm.fill")
+    assert [(fill.body["order_id"], fill.body["fill_id"]) for fill in fills] == [
+        *(("a-1", fill_id) for fill_id in ("f-1", "f-2", "", "")),
+        ("a-2", "f-1"),
+    ]
+    assert lenient.events("flashmm.order")[-3].body["filled_quantity"] == "0.8"
+    assert counts(lenient, "flashmm.misuse") == {"bad_value": 1, "repeated_fill": 1, "bad_id": 2}
+
+
+def test_the_ids_of_an_orders_fills_are_bounded(lenient: Capture, lenient_market: Market) -> None:
+    """The oldest is forgotten."""
+    order = lenient_market.order(BUY, "100.1", 5, "a-1")
+    for number in [*range(FILLS_LIMIT + 1), FILLS_LIMIT, 0]:
+        order.filled(f"f-{number}", "100.1", "0.001", 0, "USDT", MAKER)
+    assert len(lenient.events("flashmm.fill")) == FILLS_LIMIT + 2
+    assert counts(lenient, "flashmm.misuse") == {"repeated_fill": 1}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda order: order.acked(exchange_ns=1.5),
+        lambda order: order.rejected("no", exchange_ns=1.5),
+        lambda order: order.filled("f-1", "100.1", 1, 0, "USDT", MAKER, exchange_ns=1.5),
+        lambda order: order.replaced("100.2", 1, exchange_ns=1.5),
+        lambda order: order.cancelled(exchange_ns=1.5),
+    ],
+)
+def test_a_bad_time_of_the_exchange_is_counted_once(lenient: Capture, lenient_market: Market, told) -> None:
+    """Whatever it would have been used for."""
+    told(lenient_market.order(BUY, "100.1", 1, "a-1"))
+    assert counts(lenient, "flashmm.misuse")["bad_time"] == 1
 
 
 def test_an_order_without_a_tick_begins_now(captured: Capture, market: Market) -> None:
