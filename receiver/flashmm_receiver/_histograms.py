@@ -12,17 +12,19 @@ from typing import Final
 import numpy as np
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint, HistogramDataPoint
 
-from flashmm_backends.histogram import Buckets, NativeHistogram
+from flashmm_backends.histogram import (
+    NO_BUCKETS,
+    SCHEMA_MAX,
+    SCHEMA_MIN,
+    ZERO_THRESHOLD,
+    Buckets,
+    NativeHistogram,
+    reduced,
+)
 
 BUCKETS_MAX: Final = 4096
 """Buckets of one histogram and sign."""
 _MERGED_BUCKETS_MAX: Final = 160
-_SCHEMA_MIN: Final = -4
-_SCHEMA_MAX: Final = 8
-_ZERO_THRESHOLD: Final = 1e-128
-STALE_NAN: Final = float(np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0])
-_NO_BUCKETS: Final = Buckets(0, np.empty(0, np.float64))
-STALE_HISTOGRAM: Final = NativeHistogram(0, _ZERO_THRESHOLD, 0.0, 0.0, STALE_NAN, _NO_BUCKETS, _NO_BUCKETS)
 
 
 @dataclass
@@ -37,13 +39,13 @@ class HistogramRefused(Exception):
 
 def native_histogram(point: ExponentialHistogramDataPoint) -> NativeHistogram:
     """An exponential histogram point as a native histogram. Raises HistogramRefused."""
-    if point.scale < _SCHEMA_MIN:
-        raise HistogramRefused(f"scale {point.scale} is below {_SCHEMA_MIN}")
+    if point.scale < SCHEMA_MIN:
+        raise HistogramRefused(f"scale {point.scale} is below {SCHEMA_MIN}")
     _check_counts(point)
-    shift = max(0, point.scale - _SCHEMA_MAX)
+    shift = max(0, point.scale - SCHEMA_MAX)
     return NativeHistogram(
         schema=point.scale - shift,
-        zero_threshold=_ZERO_THRESHOLD,
+        zero_threshold=ZERO_THRESHOLD,
         zero_count=float(point.zero_count),
         count=float(point.count),
         sum=point.sum,
@@ -63,16 +65,8 @@ def _check_counts(point: ExponentialHistogramDataPoint) -> None:
 
 def _buckets(offset: int, counts: Sequence[int], shift: int) -> Buckets:
     if not counts:
-        return _NO_BUCKETS
-    return merged_down(Buckets(offset + 1, np.array(counts, np.float64)), shift)
-
-
-def merged_down(buckets: Buckets, shift: int) -> Buckets:
-    """The same observations in buckets 2**shift times as wide (their logarithms)."""
-    if shift == 0 or not len(buckets.counts):
-        return buckets
-    index = (np.arange(buckets.offset - 1, buckets.offset - 1 + len(buckets.counts)) >> min(shift, 62)) + 1
-    return Buckets(int(index[0]), np.bincount(index - index[0], weights=buckets.counts).astype(np.float64))
+        return NO_BUCKETS
+    return reduced(Buckets(offset + 1, np.array(counts, np.float64)), shift)
 
 
 def added(left: NativeHistogram, right: NativeHistogram) -> NativeHistogram:
@@ -80,7 +74,7 @@ def added(left: NativeHistogram, right: NativeHistogram) -> NativeHistogram:
     schema = min(left.schema, right.schema)
     while max(_span(left, right, schema, "positive"), _span(left, right, schema, "negative")) > _MERGED_BUCKETS_MAX:
         schema -= 1
-        if schema < _SCHEMA_MIN:
+        if schema < SCHEMA_MIN:
             raise HistogramRefused("its buckets lie too far apart")
     return NativeHistogram(
         schema=schema,
@@ -95,7 +89,7 @@ def added(left: NativeHistogram, right: NativeHistogram) -> NativeHistogram:
 
 def _at(histogram: NativeHistogram, sign: str, schema: int) -> Buckets:
     buckets = histogram.positive if sign == "positive" else histogram.negative
-    return merged_down(buckets, histogram.schema - schema)
+    return reduced(buckets, histogram.schema - schema)
 
 
 def _ends(buckets: Buckets) -> tuple[int, int]:

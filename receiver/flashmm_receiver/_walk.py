@@ -19,13 +19,13 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
+from flashmm_backends.histogram import STALE_HISTOGRAM
 from flashmm_backends.naming import MetricKind, NameRefused
 from flashmm_receiver._attributes import AttributesRefused
 from flashmm_receiver._delta import DeltaRefused, DeltaSums
 from flashmm_receiver._exemplars import exemplar
 from flashmm_receiver._families import Families, MetricFamily, Refused, ResourceFamily, SeriesFamily
 from flashmm_receiver._histograms import (
-    STALE_HISTOGRAM,
     ClassicHistogram,
     HistogramRefused,
     added,

@@ -1,4 +1,4 @@
-"""Native histograms come from OTLP as Prometheus makes them, and survive their bytes."""
+"""Native histograms survive their bytes, and their buckets every change of form."""
 
 import math
 import struct
@@ -14,9 +14,7 @@ from flashmm_backends.histogram import (
     STALE_HISTOGRAM,
     STALE_NAN,
     Buckets,
-    HistogramRefused,
     NativeHistogram,
-    from_otlp,
     is_stale,
     reduced,
     trimmed,
@@ -84,7 +82,7 @@ def test_many_are_decoded_in_order(histograms: list[NativeHistogram], order: lis
 
 def test_bytes_that_are_cut_are_refused() -> None:
     """Nothing is read beyond the end."""
-    whole = encode(from_otlp(scale=0, count=3, total=1, zero_count=0, positive=(0, [1, 2]), negative=(0, [])))
+    whole = encode(NativeHistogram(0, 1e-128, 0.0, 3.0, 1.0, Buckets(1, np.array([1.0, 2.0])), NO_BUCKETS))
     for end in (1, 10, len(whole) - 1):
         with pytest.raises((ValueError, struct.error, IndexError)):
             decode(whole[:end])
@@ -93,9 +91,8 @@ def test_bytes_that_are_cut_are_refused() -> None:
 def test_whole_counts_take_little_room() -> None:
     """A latency histogram with 160 buckets takes about a byte a bucket."""
     counts = np.random.default_rng(1).poisson(50, 160)
-    histogram = from_otlp(
-        scale=5, count=int(counts.sum()), total=1.0, zero_count=0, positive=(-300, counts.tolist()), negative=(0, [])
-    )
+    sides = Buckets(-299, counts.astype(np.float64)), NO_BUCKETS
+    histogram = NativeHistogram(5, 1e-128, 0.0, float(counts.sum()), 1.0, *sides)
     assert len(encode(histogram)) <= 160 + 18
 
 
@@ -105,41 +102,6 @@ def test_a_staleness_marker_survives_its_bytes() -> None:
     assert is_stale(STALE_NAN)
     assert not is_stale(math.nan)
     assert not is_stale(1.0)
-
-
-def test_otlp_indexes_move_up_by_one() -> None:
-    """OTLP's bucket 0 is above 1, Prometheus's bucket 0 ends at 1."""
-    histogram = from_otlp(scale=0, count=6, total=None, zero_count=1, positive=(0, [2, 3]), negative=(-1, [0, 0]))
-    assert (histogram.positive.offset, histogram.positive.counts.tolist()) == (1, [2, 3])
-    assert (histogram.sum, histogram.zero_count, histogram.count) == (0.0, 1.0, 6.0)
-    assert histogram.negative.counts.tolist() == [0]
-
-
-def test_a_fine_scale_is_reduced_to_eight() -> None:
-    """Scale 10 merges four buckets into one; OTLP's 0 … 3 are one bucket then."""
-    histogram = from_otlp(
-        scale=10, count=15, total=1.0, zero_count=0, positive=(-1, [1, 2, 3, 4, 5]), negative=(0, [])
-    )
-    assert histogram.schema == 8
-    assert (histogram.positive.offset, histogram.positive.counts.tolist()) == (0, [1, 14])
-    assert histogram.negative is NO_BUCKETS
-
-
-@pytest.mark.parametrize(
-    ("scale", "offset", "why"), [(-5, 0, "scale -5 is below -4"), (8, 2**20, "beyond"), (0, -(2**31), "beyond")]
-)
-def test_what_prometheus_cannot_hold_is_refused(scale: int, offset: int, why: str) -> None:
-    """Too coarse a scale, and buckets where no number is."""
-    with pytest.raises(HistogramRefused, match=why):
-        from_otlp(scale=scale, count=1, total=1.0, zero_count=0, positive=(offset, [1]), negative=(0, []))
-
-
-@pytest.mark.parametrize("schema", range(-4, 9))
-def test_the_outermost_numbers_have_a_bucket(schema: int) -> None:
-    """The smallest, the largest and infinity are within the range that is accepted."""
-    top = 1024 << schema if schema >= 0 else 1024 >> -schema
-    for offset in (-top, top - 1, top):
-        from_otlp(scale=schema, count=1, total=1.0, zero_count=0, positive=(offset, [1]), negative=(0, []))
 
 
 @given(buckets(COUNTS), st.integers(0, 6))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashmm_backends.histogram import NO_BUCKETS, Buckets, NativeHistogram, from_otlp
+from flashmm_backends.histogram import NO_BUCKETS, Buckets, NativeHistogram
 from flashmm_backends.promql import _histograms as native
 
 Sides = dict[tuple[int, int], float]
@@ -275,9 +275,9 @@ def test_buckets_do_not_reach_into_the_zero_bucket() -> None:
 def test_the_outermost_buckets_end_at_the_largest_float_and_infinity(schema: int) -> None:
     """Infinity has a bucket of its own, and no bound is NaN."""
     top = 1024 << schema if schema >= 0 else 1024 >> -schema
-    value = from_otlp(scale=schema, count=3, total=1.0, zero_count=0, positive=(top - 1, [1, 1]), negative=(0, []))
+    value = replace(histogram({}), schema=schema, positive=Buckets(top, np.ones(2)))
     assert native.table(value).upper.tolist() == [np.finfo(float).max, math.inf]
-    tiny = from_otlp(scale=schema, count=1, total=0.0, zero_count=0, positive=(-top, [1]), negative=(0, []))
+    tiny = replace(value, positive=Buckets(1 - top, np.ones(1)))
     bounds = native.table(replace(tiny, zero_threshold=0.0))
     assert 0 <= bounds.lower[0] < bounds.upper[0]
 
