@@ -100,7 +100,7 @@ def _uncallable(error: Exception) -> bool:
     return isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
-def _ignore(*_what: object) -> None:
+def _ignore(*_what: object, **_named: object) -> None:
     return
 
 
@@ -113,16 +113,30 @@ class Bounded(Protocol):
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=Bounded)
+T = TypeVar("T")
 
 
 def survives(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
     """A method whose failures stay inside: the bot carries on."""
+    return _guarded(method, _ignore)
 
+
+def survives_with(
+    instead: Callable[Concatenate[S, ...], T],
+) -> Callable[[Callable[Concatenate[S, P], T]], Callable[Concatenate[S, P], T]]:
+    """The same for a method that answers. instead: makes the answer to a call that failed, from what was passed."""
+    return lambda method: _guarded(method, instead)
+
+
+def _guarded(
+    method: Callable[Concatenate[S, P], T], instead: Callable[Concatenate[S, ...], T]
+) -> Callable[Concatenate[S, P], T]:
     @functools.wraps(method)
-    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            method(self, *args, **kwargs)
+            return method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 the boundary: counts, logs once, raises under test
             self.boundary.caught(method.__qualname__, error)
+            return instead(self, *args, **kwargs)
 
     return guarded

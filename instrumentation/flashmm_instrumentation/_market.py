@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from flashmm_instrumentation._book import DepthRule, Levels
-from flashmm_instrumentation._boundary import Boundary, Misuse, survives
+from flashmm_instrumentation._boundary import Boundary, Misuse, survives, survives_with
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._inputs import side as known_side
 from flashmm_instrumentation._instrument import Instrument
@@ -134,6 +134,13 @@ class Market:
         bids, asks = inputs.levels(our_bids, "our_bids", sign=1), inputs.levels(our_asks, "our_asks", sign=-1)
         self._quoting(bids, asks, received_ns)
 
+    def _unplaced(self, *told: object, **named: object) -> Order:
+        """What an order that cannot be made sense of gets: a handle like any other, whose telemetry goes nowhere."""
+        order_id = named.get("client_order_id", told[3] if len(told) > 3 else "")
+        known_id = order_id if isinstance(order_id, str) else ""
+        return Order(self._scope.to_nowhere(), Side.BUY, None, 0, known_id, 0, 0)
+
+    @survives_with(_unplaced)
     def order(
         self,
         side: Side,
@@ -147,11 +154,15 @@ class Market:
         received_ns: when the tick that it answers arrived; the last book's if not given, and now if that is older
         than the staleness limit. The stage `receive` ends when that book was told, and is left out for another tick.
         """
-        try:
-            return self._order(self._scope, side, price, quantity, client_order_id, received_ns)
-        except Exception as error:  # noqa: BLE001 the boundary: counts, logs once, raises under test
-            self.boundary.caught("Market.order", error)
-            return Order(self._scope.to_nowhere(), Side.BUY, None, 0, str(client_order_id), 0, 0)
+        scope, now_ns = self._scope, self._scope.core.clock.now_ns()
+        side, order_id = known_side(side), scope.inputs.identifier(client_order_id, "client_order_id")
+        priced = None if price is None else scope.inputs.price(price)
+        sized = scope.inputs.positive(quantity)
+        tick_ns = self._tick_ns(received_ns, now_ns)
+        order = Order(scope, side, priced, sized, scope.begin(order_id), tick_ns or now_ns, now_ns)
+        if tick_ns is not None and tick_ns == self._received_ns:
+            order.received(self._handled_ns)
+        return order
 
     @survives
     def assignment(
@@ -259,25 +270,6 @@ class Market:
 
     def _quoting(self, bids: Levels, asks: Levels, received_ns: int | None) -> None:
         self._scope.sampler.quotes(self._at_ns(received_ns), bids, asks)
-
-    def _order(
-        self,
-        scope: MarketScope,
-        side: Side,
-        price: Number | None,
-        quantity: Number,
-        order_id: str,
-        received_ns: int | None,
-    ) -> Order:
-        now_ns = scope.core.clock.now_ns()
-        side, order_id = known_side(side), scope.inputs.identifier(order_id, "client_order_id")
-        priced = None if price is None else scope.inputs.price(price)
-        sized = scope.inputs.positive(quantity)
-        tick_ns = self._tick_ns(received_ns, now_ns)
-        order = Order(scope, side, priced, sized, scope.begin(order_id), tick_ns or now_ns, now_ns)
-        if tick_ns is not None and tick_ns == self._received_ns:
-            order.received(self._handled_ns)
-        return order
 
     def _tick_ns(self, received_ns: int | None, now_ns: int) -> int | None:
         if received_ns is not None:

@@ -232,6 +232,39 @@ def test_numbers_of_other_libraries_are_read_exactly(market: Market, captured: C
     assert (body["bid"], body["ask"]) == ("100", "100.1")
 
 
+class Nameless:
+    """An id that cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("told", "named", "order_id"),
+    [
+        ((), {}, ""),
+        ((BUY, 100, 1), {}, ""),
+        ((BUY, 100, 1, "o-1", None, "GTC"), {}, "o-1"),
+        ((BUY, 100, 1), {"client_order_id": "o-1", "tif": "GTC"}, "o-1"),
+        ((BUY, 100, 1, Nameless(), None, "GTC"), {}, ""),
+    ],
+)
+def test_an_order_called_wrongly_is_harmless(lenient_market: Market, lenient: Capture, told, named, order_id) -> None:
+    """The bot gets a handle by the id that it gave, whose marks go nowhere; the call is counted."""
+    order = lenient_market.order(*told, **named)
+    order.acked()
+    order.filled("f-1", 100, 1, 0, "USDT", "maker")
+    assert order.id == order_id
+    assert counts(lenient, "flashmm.misuse") == {"bad_call": 1}
+    assert lenient.events("flashmm.order") == lenient.events("flashmm.fill") == []
+
+
+def test_an_order_whose_id_cannot_be_written_is_harmless(lenient_market: Market, lenient: Capture) -> None:
+    """The id's own failure does not reach the bot either."""
+    lenient_market.order(BUY, 100, 1, Nameless()).acked()
+    assert lenient.events("flashmm.order") == []
+
+
 @pytest.mark.parametrize("at_ns", [1_700_000_000.5, 1_700_000_000, "now"])
 def test_times_that_cannot_be_count_as_now(market: Market, captured: Capture, at_ns: object) -> None:
     """Seconds instead of nanoseconds, floats and text do not make a book stale; they are counted."""
