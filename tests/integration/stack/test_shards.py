@@ -55,8 +55,11 @@ class Shards:
         return [list(signal) for signal in zip(*signals, strict=True)]
 
     def settled(self) -> list[set[str]]:
-        """What the ledgers share, once every signal is shared out alike and nobody has all."""
-        shares = self.round()
+        """What the ledgers share, once every signal is shared out alike, twice in a row, and nobody has all.
+
+        One round may lie on both sides of a rebalance.
+        """
+        shares = [*self.round(), *self.round()]
         one, other = shares[0]
         alike = all(signal == shares[0] for signal in shares)
         return [one, other] if alike and one and other and not one & other else []
