@@ -34,6 +34,11 @@ class Answer:
     refused: int = 0
     wait_s: float = 0.0
 
+    @property
+    def failed(self) -> bool:
+        """Whether the same may be taken when it is offered again."""
+        return self.verdict in (Verdict.LATER, Verdict.UNCLEAR)
+
     def final(self, records: int) -> bool:
         """Whether some of so many records offered are refused for good."""
         alone_too_large = self.verdict is Verdict.SMALLER and records == 1

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from flashmm_instrumentation._outages import Outages
 from flashmm_instrumentation.semconv.attributes import MisuseReason
 
 logger = logging.getLogger("flashmm_instrumentation")
@@ -41,6 +42,7 @@ class Boundary:
         self.strict: Final = strict
         self.on_misuse: Callable[[MisuseReason, int], None] = _ignore
         self.on_error: Callable[[str], None] = _ignore
+        self.outages: Final = Outages()
         self._seen: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
 
@@ -86,6 +88,7 @@ class Boundary:
     def restart_in_child(self) -> None:
         """After a fork: another thread may have held the lock."""
         self._lock = threading.RLock()
+        self.outages.restart_in_child()
 
     def _first(self, reason: str, where: str) -> bool:
         with self._lock:

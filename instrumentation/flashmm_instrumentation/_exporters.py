@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from flashmm_instrumentation._listening import listened_grpc
+from flashmm_instrumentation._repeats import hold_back_repeats
 
 _BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _HTTP_PATHS: Final = {"traces": "v1/traces", "metrics": "v1/metrics", "logs": "v1/logs"}
@@ -61,6 +62,7 @@ def _exporter(signal: str, destination: Destination) -> Any:  # noqa: ANN401
         return None
     if name != "otlp":
         return _factory(signal, name)()
+    hold_back_repeats()
     protocol = destination.protocol or _protocol(signal)
     make, settings = _factory(signal, _BY_PROTOCOL[protocol]), _settings(signal, protocol, destination)
     if signal == "metrics":

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from flashmm_instrumentation._answers import Answer, of_grpc, of_partial
+from flashmm_instrumentation._outages import Outages
 
 Response = ExportLogsServiceResponse | ExportTraceServiceResponse
 _RETRY_INFO: Final = "google.rpc.retryinfo-bin"
@@ -25,20 +26,27 @@ _NONE_RETRYABLE: Final = (grpc.StatusCode.OK,)
 class Heard:
     """The last answer to the export that is under way."""
 
-    answer: Answer | None = None
+    def __init__(self, outages: Outages) -> None:
+        self.outages: Final = outages
+        self.answer: Answer | None = None
 
 
 _heard: ContextVar[Heard | None] = ContextVar("flashmm_heard", default=None)
 
 
 @contextmanager
-def listening() -> Generator[Heard]:
+def listening(outages: Outages) -> Generator[Heard]:
     """While it lasts, what a peer answers to this thread is heard."""
-    token = _heard.set(heard := Heard())
+    token = _heard.set(heard := Heard(outages))
     try:
         yield heard
     finally:
         _heard.reset(token)
+
+
+def heard_now() -> Heard | None:
+    """The export that is under way in this thread, if it is one of ours."""
+    return _heard.get()
 
 
 def tell(answer: Answer) -> None:

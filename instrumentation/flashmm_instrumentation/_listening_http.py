@@ -32,6 +32,13 @@ class Refused(Exception):
     """A peer's refusal, raised through the stock exporter, which takes it for no reason to try again."""
 
 
+def _root(error: BaseException) -> BaseException:
+    """What it began with, of the errors that each library wrapped in one of its own."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 class _Adapter(HTTPAdapter):
     def __init__(self, response: type[Response]) -> None:
         super().__init__()
@@ -43,7 +50,7 @@ class _Adapter(HTTPAdapter):
             response = super().send(request, *args, **options)
             body = response.content  # read in any case, so that the connection can be used again
         except requests.RequestException as error:
-            raise self._refused(Answer(Verdict.LATER, f"{error!s:.200}", door=door)) from error
+            raise self._refused(Answer(Verdict.LATER, f"{_root(error)!s:.200}", door=door)) from error
         if not 200 <= response.status_code < 300:
             retry_after = response.headers.get("Retry-After")
             raise self._refused(of_http(door, response.status_code, str(response.reason), retry_after))

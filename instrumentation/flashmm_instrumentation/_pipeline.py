@@ -90,6 +90,7 @@ class Pipeline:
         self._sdk = SdkMetrics(meter, self._queues())
         self.instruments.observe_queue(self.depth, self.lag_s)
         self._boundary.on_misuse = self.instruments.misused
+        self._boundary.outages.waiting = self.depth
         self._boundary.on_error = lambda _where: self._dropped(DropReason.INTERNAL_ERROR, 1)
 
     def _queues(self) -> list[QueueState]:
@@ -117,6 +118,7 @@ class Pipeline:
 
     def _dropped(self, reason: DropReason, records: int) -> None:
         self.instruments.dropped(reason, records)
+        self._boundary.outages.dropped(records)
 
     def _overflowed(self, metric: str) -> None:
         self.instruments.overflowed(metric)
@@ -130,14 +132,16 @@ class Pipeline:
             answer = sink(batch)
             seconds, taken = time.perf_counter() - begin_s, answer.verdict is Verdict.TAKEN
             self._sdk.exported(what, name, _class(exporter), len(batch), seconds, taken=taken)
+            self._boundary.outages.heard(name, answer)
             if answer.final(len(batch)):
                 self._boundary.refused(name, answer.door, answer.why, answer.remedy)
             return answer
 
         return export
 
-    def _exported_points(self, points: int, seconds: float, taken: bool) -> None:
-        exporter = _class(self._exporters.metrics)
+    def _exported_points(self, points: int, seconds: float, answer: Answer) -> None:
+        exporter, taken = _class(self._exporters.metrics), answer.verdict is Verdict.TAKEN
+        self._boundary.outages.heard("metrics", answer)
         self._sdk.exported("metric_data_point", "metrics", exporter, points, seconds, taken=taken)
 
     def _event_sink(self, resource: Resource) -> Callable[[Sequence[EventRecord]], Answer]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -45,9 +46,10 @@ def delivered(boundary: Boundary, export: Callable[[], bool]) -> bool:
 
 def answered(boundary: Boundary, exporter: object, export: Callable[[], bool]) -> Answer:
     """What the peer answered to the export, as far as the exporter lets it be heard."""
-    with listening() as heard:
+    with listening(boundary.outages) as heard:
         taken = delivered(boundary, export)
-    return heard.answer or (TAKEN if taken else _UNSENDABLE if is_overheard(exporter) else UNCLEAR)
+    unclear = replace(UNCLEAR, door=str(getattr(exporter, "_endpoint", "")))
+    return heard.answer or (TAKEN if taken else _UNSENDABLE if is_overheard(exporter) else unclear)
 
 
 class EventSink:
@@ -129,7 +131,7 @@ _Shutdown = Callable[[float], None]
 class CollectedReader(MetricReader):
     """A metric reader without a thread of its own: collect() is called from outside.
 
-    on_export: told the number of points, the seconds it took, and whether the peer took them.
+    on_export: told the number of points, the seconds it took, and the answer.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class CollectedReader(MetricReader):
         exporter: MetricExporter,
         boundary: Boundary,
         timeout_ms: float,
-        on_export: Callable[[int, float, bool], None],
+        on_export: Callable[[int, float, Answer], None],
     ) -> None:
         super().__init__(
             # The exporter's preferences, which carry OTEL_EXPORTER_OTLP_METRICS_*, have no public name.
@@ -155,8 +157,12 @@ class CollectedReader(MetricReader):
         timeout_ms = min(timeout_millis, self._timeout_ms)
         export = cast("_Export", self._exporter.export)  # pyright: ignore[reportUnknownMemberType]
         begin_s = time.perf_counter()
-        taken = delivered(self._boundary, lambda: export(metrics_data, timeout_ms) is MetricExportResult.SUCCESS)
-        self._on_export(_points(metrics_data), time.perf_counter() - begin_s, taken)
+        answer = answered(
+            self._boundary,
+            self._exporter,
+            lambda: export(metrics_data, timeout_ms) is MetricExportResult.SUCCESS,
+        )
+        self._on_export(_points(metrics_data), time.perf_counter() - begin_s, answer)
 
     def shutdown(self, timeout_millis: float = 30_000, **_kwargs: object) -> None:
         shutdown = cast("_Shutdown", self._exporter.shutdown)  # pyright: ignore[reportUnknownMemberType]
