@@ -135,6 +135,31 @@ async def test_a_restart_is_no_loss(site, port, visit, live):
     assert [text for text, _ in groupby(drawn)] == ["0.5", None, "-0.25", None, "0.125"]
 
 
+@pytest.mark.parametrize("live", [True, False], ids=["live", "history"])
+async def test_no_line_of_the_market_leads_from_run_to_run(site, port, visit, live):
+    """Between two runs nobody saw the market, however short the pause was."""
+    now = time.time_ns() // SECOND * SECOND
+    for bot, market, first, last in (
+        (Bot(run=uuid7_at(now - 60 * SECOND)), 4, 60, 40),
+        (Bot(run=uuid7_at(now - 30 * SECOND)), 8, 29, 1),
+    ):
+        told = spread_fields(Decimal(40_000), Decimal(2), Decimal(market), Decimal(2))
+        for ago in range(first, last - 1, -1):
+            at = now - ago * SECOND
+            if live:
+                site.feed(bot.events(at, bot.event("flashmm.spread.sample", at, **told)))
+            else:
+                site.history.add(bot.points(at, [("target_info", 1, {"flashmm_run": bot.run})]))
+                labels = {"flashmm_venue": "binance", "flashmm_symbol": "BTCUSDT"}
+                site.history.add(bot.points(at, [("flashmm_market_spread_ratio", market / 40_000, labels)]))
+        site.feed(bot.events(now, bot.event("flashmm.spread.sample", now - last * SECOND, **told)))
+    await visit.open(port)
+    texts = "flashmm.state.seriesOf('spread', flashmm.board.selection).texts[1].map((text) => text && Number(text))"
+    await until(lambda: visit.page.evaluate(f"{texts}.filter((value) => value === 1).length > 10"))
+    drawn = await visit.page.evaluate(texts)
+    assert [value for value, _ in groupby(drawn)] == [1, None, 2]
+
+
 def uuid7_at(time_ns):
     """A run's id that began then."""
     digits = f"{time_ns // MILLISECOND:012x}"

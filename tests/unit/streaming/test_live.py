@@ -152,6 +152,7 @@ class TestSpread:
         bot = Bot()
         items = Projection().project(bot.events(NOW, bot.event("flashmm.spread.sample", NOW, **fields)))
         item = only(items, "spread")
+        assert item["run"] == bot.run
         assert [item[name] for name in ("own_bps", "market_bps", "total_bps")] == ["0.6000", "1.0000", "0.4000"]
         assert [item[name] for name in ("difference_bps", "tick_bound", "uptime")] == [
             "0.4000",

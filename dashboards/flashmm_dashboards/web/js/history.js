@@ -4,7 +4,7 @@ import { isDecimal, shift, sign, sum } from "./decimal.js";
 import { beganMs } from "./format.js";
 
 const POINTS = 600;
-/** Names each run of a bot: P&L begins anew with each, which is no loss. */
+/** Names each run of a bot: P&L begins anew with each, which is no loss, and between two nobody saw the market. */
 const RUNS = "target_info";
 
 function selector(names, labels) {
@@ -19,14 +19,16 @@ function escape(value) {
 const owner = (at) => ({ flashmm_bot: at.bot, flashmm_account: at.account });
 const market = (at) => ({ ...owner(at), flashmm_venue: at.venue, flashmm_symbol: at.symbol });
 
+const withRuns = (names, labels, at) => `${selector(names, labels)} or ${selector(RUNS, owner(at))}`;
+
 /** What each chart asks for, and how the answer's parts make its columns. */
 const QUERIES = {
   pnl: {
-    promql: (at) => `${selector("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency })} or ${selector(RUNS, owner(at))}`,
+    promql: (at) => withRuns("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency }, at),
     texts: (parts) => [sum([...parts.values()])],
   },
   spread: {
-    promql: (at) => selector("flashmm_(quote_spread|market_spread|quote_uptime)_ratio", market(at)),
+    promql: (at) => withRuns("flashmm_(quote_spread|market_spread|quote_uptime)_ratio", market(at), at),
     texts: (parts) => [quoted(parts), bps(parts.get("flashmm_market_spread_ratio")), null],
   },
   inventory: {

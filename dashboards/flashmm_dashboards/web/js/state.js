@@ -16,6 +16,9 @@ const SERIES = {
   model: { columns: ["accuracy", "hit_rate"], texts: (item) => [item.accuracy, item.hit_rate] },
 };
 
+/** Their items name the run: no line leads from one to the next. */
+const BROKEN_BY_RUNS = new Set(["pnl", "spread"]);
+
 const KEYS = {
   bots: ["bot", "account"],
   completeness: ["bot", "account"],
@@ -132,7 +135,7 @@ export class State {
   addState(stream, item) {
     const name = `${stream}\n${keyOf(stream, item)}`;
     const before = this.latest.get(name);
-    if (stream === "pnl" && before && before.run !== item.run) this.seriesOf(stream, item).breakOff();
+    if (BROKEN_BY_RUNS.has(stream) && before && before.run !== item.run) this.seriesOf(stream, item).breakOff();
     const merged = stream === "model" ? { ...before, ...item } : item;
     this.latest.set(name, merged);
     if (stream in SERIES) this.seriesOf(stream, item).push(item.time_ms / 1000, SERIES[stream].texts(merged));
