@@ -51,7 +51,7 @@ class Spreads:
         self._windows: dict[tuple[object, ...], _Window] = {}
 
     def add(self, event: Event) -> Body:
-        """The item of one sample. `mean` holds the same figures over the window, and its `seconds` in all. `run`: whose."""
+        """The item of one sample, of a `run`. `mean` holds the same figures over the window, and its `seconds`."""
         sample = _sample(event.fields)
         head = market_head(event)
         window = self._window(tuple(head[name] for name in ("bot", "account", "venue", "symbol")))
