@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import logging
 import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -13,7 +14,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from flashmm_backends.ledger import Ledger
-from flashmm_backends.ports import Window
+from flashmm_backends.ports import MetricsReader, QueryRefused, Window
 from flashmm_instrumentation.semconv import events
 from flashmm_orchestration._web import http_service, limits, new_registry
 from flashmm_orchestration.api._wire import Json
@@ -32,10 +33,13 @@ from flashmm_orchestration.settings import Settings
 from flashmm_orchestration.stores import Stores, chosen_stores
 from flashmm_orchestration.supervisor import Service
 from flashmm_receiver import Receiver
-from flashmm_streaming import Hub, LiveTap
+from flashmm_streaming import FOLLOWED, Hub, LiveTap
 
 _REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER, events.ASSIGNMENT)
-_REPLAY_NS: Final = 600 * 10**9
+_REPLAY_S: Final = 900
+"""What the page shows at first."""
+
+_log = logging.getLogger(__name__)
 
 VERSION: Final = importlib.metadata.version("flashmm-observability")
 
@@ -80,6 +84,8 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
         await _replay(ledger, tap)
+        if settings.metrics.kind != "prometheus":
+            await _recall(stores.metrics, tap)
         telemetry = HttpTelemetry(registry)
         routers = _routers(settings, ledger, stores, health, registry, telemetry)
         yield Embedded(
@@ -127,7 +133,17 @@ async def _replay(ledger: Ledger, tap: LiveTap) -> None:
     """Let the streams begin with the last minutes of what is stored: a page opened after a restart has them."""
     now_ns = time.time_ns()
     for kind in _REPLAYED:
-        tap.replay(await ledger.events(kind.name, Window(now_ns - _REPLAY_NS, now_ns)))
+        tap.replay(await ledger.events(kind.name, Window(now_ns - _REPLAY_S * 10**9, now_ns)))
+
+
+async def _recall(metrics: MetricsReader, tap: LiveTap) -> None:
+    """And with the last values of metrics. Too many for a query are left to come anew."""
+    try:
+        found = await metrics.query(f"{FOLLOWED}[{_REPLAY_S}s]", time.time_ns() // 1_000_000)
+    except QueryRefused as error:
+        _log.warning("the streams begin without metrics: %s", error)
+    else:
+        tap.recall(found.matrix)
 
 
 def _retention(settings: Settings, ledger: Ledger) -> Json:

@@ -6,6 +6,7 @@ from flashmm_instrumentation.late import late
 
 if TYPE_CHECKING:
     from flashmm_streaming._channel import HistoryLimits
+    from flashmm_streaming._gauges import FOLLOWED
     from flashmm_streaming._session import OutboxLimits, Session
     from flashmm_streaming.follower import Follower, FollowerMetrics, Opening, Source
     from flashmm_streaming.hub import Hub
@@ -16,6 +17,7 @@ else:
     __getattr__ = late(
         __name__,
         {
+            "FOLLOWED": "_gauges",
             "HistoryLimits": "_channel",
             "OutboxLimits": "_session",
             "Session": "_session",
@@ -35,6 +37,7 @@ else:
     )
 
 __all__ = [
+    "FOLLOWED",
     "STREAMS",
     "EndpointLimits",
     "Follower",

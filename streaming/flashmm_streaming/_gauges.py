@@ -1,6 +1,6 @@
 """Metric points → P&L, inventory, activity and model items, picking the few series that matter out of many."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from flashmm_backends.batch import Points, SeriesMeta
 from flashmm_backends.naming import label_name, metric_name
+from flashmm_backends.naming import series_id as id_of
+from flashmm_backends.ports import RangeSeries
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import metrics
 from flashmm_streaming import _text
@@ -70,6 +72,9 @@ _ROLES: Final[dict[str, _Role]] = {
 }
 PNL_PARTS: Final = ("realized", "unrealized", "fees", "funding")
 _PNL_KEYS: Final = tuple((part,) for part in PNL_PARTS)
+_TARGET: Final = "target_info"
+FOLLOWED: Final = f'{{__name__=~"{"|".join([*_ROLES, _TARGET])}"}}'
+"""PromQL of what `recall` takes."""
 
 
 class Gauges:
@@ -105,6 +110,23 @@ class Gauges:
                 self._follow(meta)
         if len(self._series) > known:
             self._ids = np.fromiter(sorted(self._series), np.uint64, len(self._series))
+
+    def recall(self, stored: Sequence[RangeSeries]) -> list[tuple[str, dict[str, object]]]:
+        """The same for the last values of series stored earlier, each bot's of its last run alone."""
+        runs: dict[tuple[str, str], str] = {}
+        for labels in (dict(each.labels) for each in stored):
+            if labels.get("__name__") == _TARGET:
+                run = labels.get(label_name(attr.RUN), "")
+                runs[_source(labels)] = max(run, runs.get(_source(labels), ""))
+                self.begin(*_owner(labels), run)
+        last = [each for each in stored if len(each.times_ms) and self._is_last(dict(each.labels), runs)]
+        last.sort(key=lambda each: each.times_ms[-1])
+        self.learn([SeriesMeta(id_of(each.labels), each.labels, "", "", "") for each in last])
+        return self.update(_last_points(last))
+
+    def _is_last(self, labels: Mapping[str, str], runs: Mapping[tuple[str, str], str]) -> bool:
+        run = runs.get(_source(labels))
+        return run is not None and run == self._runs.get(_owner(labels))
 
     def update(self, points: Points) -> list[tuple[str, dict[str, object]]]:
         """(stream, item) for each subject with a newer value; of several points of a series the last counts."""
@@ -147,6 +169,20 @@ class Gauges:
         return zip(
             points.series_id[hit].tolist(), points.time_ms[hit].tolist(), points.value[hit].tolist(), strict=True
         )
+
+
+def _source(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
+
+
+def _owner(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get(label_name(attr.BOT)) or labels.get("job", ""), labels.get(label_name(attr.ACCOUNT), "")
+
+
+def _last_points(stored: Sequence[RangeSeries]) -> Points:
+    ids = np.array([id_of(each.labels) for each in stored], np.uint64)
+    times = np.array([each.times_ms[-1] for each in stored], np.int64)
+    return Points(ids, times, np.array([each.values[-1] for each in stored], np.float64))
 
 
 def _pnl(subject: _Subject) -> dict[str, object]:

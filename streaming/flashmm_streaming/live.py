@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 from flashmm_backends.batch import Batch, Event, SeriesMeta
-from flashmm_backends.ports import EventTable
+from flashmm_backends.ports import EventTable, RangeSeries
 from flashmm_instrumentation.semconv import events
 from flashmm_streaming import _events
 from flashmm_streaming._completeness import Arrivals
@@ -66,6 +66,13 @@ class Projection:
         items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
         for event in _rows(table):
             self._add_event(items, event)
+        return items
+
+    def recall(self, stored: Sequence[RangeSeries]) -> Items:
+        """The items of metrics that were stored earlier: their last values."""
+        items: dict[str, list[Mapping[str, object]]] = defaultdict(list)
+        for stream, item in self._gauges.recall(stored):
+            items[stream].append(item)
         return items
 
     def _meet(self, items: dict[str, list[Mapping[str, object]]], batch: Batch, now_ms: int) -> None:
@@ -127,6 +134,11 @@ class LiveTap:
         Called on the hub's loop, before the first batch, so that a page opened after a restart has its tape.
         """
         for stream, found in self.projection.replay(table).items():
+            self._hub.publish(stream, found)
+
+    def recall(self, stored: Sequence[RangeSeries]) -> None:
+        """The same for metrics, the series of `FOLLOWED`: a bot that is silent now shows its last figures."""
+        for stream, found in self.projection.recall(stored).items():
             self._hub.publish(stream, found)
 
     def _on_the_loop(self) -> bool:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_fields
 
 from flashmm_backends.batch import Batch, Points
-from flashmm_backends.ports import Completeness, EventTable, Window
+from flashmm_backends.ports import Completeness, EventTable, RangeSeries, Window
 from flashmm_streaming import Hub, LiveTap, Projection, _completeness, _text
 
 NOW = 1_800_000_000 * SECOND
@@ -141,6 +141,25 @@ def test_activity_sums_over_sides():
     ]
     item = only(Projection().project(Bot().points(NOW, rows)), "activity")
     assert (item["fills"], item["maker_fills"], item["orders"], item["rejected"]) == (5, 3, 8, 1)
+
+
+def test_stored_figures_are_those_of_the_last_run():
+    """Of series stored by two runs the last one's count, at their own time; what arrives of it goes on there."""
+    runs, stored = (Bot(run="run-1"), Bot(run="run-2")), []
+    for bot, realized, ago in ((runs[1], 1, 1), (runs[0], 9, 60)):
+        told = [bot.points(NOW, [("target_info", 1, {"flashmm_run": bot.run})]), bot.pnl(NOW, realized, 2, 3, 4)]
+        told += (
+            [] if ago == 1 else [bot.points(NOW, [("flashmm_fill_notional_total", 5, {"flashmm_currency": "USDT"})])]
+        )
+        times = np.array([NOW // MILLISECOND - (ago + 1) * 1_000, NOW // MILLISECOND - ago * 1_000], np.int64)
+        for batch in told:
+            for meta, value in zip(batch.series, batch.points.value, strict=True):
+                stored.append(RangeSeries(meta.labels, times, np.array([0.5, value])))
+    projection = Projection()
+    item = only(projection.recall(stored), "pnl")
+    assert (item["net"], item["run"], item["time_ms"]) == ("10", "run-2", NOW // MILLISECOND - 1_000)
+    assert item["notional"] is None
+    assert only(projection.project(runs[1].pnl(NOW, 1, 2, 3, 5)), "pnl")["net"] == "11"
 
 
 class TestSpread:
