@@ -38,6 +38,8 @@ from flashmm_streaming import FOLLOWED, Hub, LiveTap
 _REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER, events.ASSIGNMENT)
 _REPLAY_S: Final = 900
 """What the page shows at first."""
+_TARGET_STEP_S: Final = 150
+"""So far back a run may have been named last, while its figures are newer; see `target_info_times_ms`."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +141,7 @@ async def _replay(ledger: Ledger, tap: LiveTap) -> None:
 async def _recall(metrics: MetricsReader, tap: LiveTap) -> None:
     """And with the last values of metrics. Too many for a query are left to come anew."""
     try:
-        found = await metrics.query(f"{FOLLOWED}[{_REPLAY_S}s]", time.time_ns() // 1_000_000)
+        found = await metrics.query(f"{FOLLOWED}[{_REPLAY_S + _TARGET_STEP_S}s]", time.time_ns() // 1_000_000)
     except QueryRefused as error:
         _log.warning("the streams begin without metrics: %s", error)
     else:
