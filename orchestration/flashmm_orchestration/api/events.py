@@ -15,6 +15,7 @@ from flashmm_backends import ledger
 from flashmm_backends.ledger.remote import parse_position
 from flashmm_backends.ports import Completeness, EventPosition, EventTable, NotFound, Page, Unavailable, Window
 from flashmm_instrumentation.semconv import EVENT_KINDS
+from flashmm_instrumentation.semconv import events as names
 from flashmm_orchestration.api._cursor import EventCursor, encoded, event_cursor, link
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
@@ -68,7 +69,7 @@ def events_router(store: EventPages, clock: Clock, gate: Gate, size: PageSize) -
     @router.get("/{kind}")
     async def events(
         request: Request,
-        kind: Annotated[str, Path(examples=["flashmm.fill"])],
+        kind: Annotated[str, Path(examples=[names.FILL.name])],
         start: Annotated[
             str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.", examples=["1h"])
         ] = "15m",

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from flashmm_backends import ledger
 from flashmm_backends.ledger.streams import Anchors
 from flashmm_backends.ports import NotFound
-from flashmm_instrumentation.semconv import EVENT_KINDS
+from flashmm_instrumentation.semconv import EVENT_KINDS, events
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._wire import Json
@@ -22,7 +22,7 @@ def streams_router(store: ledger.Ledger, gate: Gate) -> APIRouter:
     router = APIRouter(prefix="/api/streams", tags=["events"])
 
     @router.get("/{kind}")
-    async def states(kind: Annotated[str, Path(examples=["flashmm.fill"])]) -> Response:
+    async def states(kind: Annotated[str, Path(examples=[events.FILL.name])]) -> Response:
         """Sequence numbers received and the highest mark of each stream of a kind, and how runs ended, by run."""
         found = store.streams(_known(kind))
         told: Json = {
