@@ -54,19 +54,22 @@ function bps(text) {
 /**
  * Points [time, texts] of a chart's series, in order. Throws an Error that says what the server said.
  * Of several runs that overlap (a lookback holds the old one for a while) the newest counts.
+ * The last step asked for ends after toS: it knows a run that began since the one before.
  */
 export async function fetchHistory(stream, at, fromS, toS, signal) {
   const { promql, texts } = QUERIES[stream];
   const step = Math.max(1, Math.ceil((toS - fromS) / POINTS));
   const start = Math.ceil(fromS / step) * step;
-  const query = new URLSearchParams({ query: promql(at), start, end: Math.floor(toS), step });
+  const end = Math.ceil(toS / step) * step;
+  const query = new URLSearchParams({ query: promql(at), start, end, step });
   const answer = await fetch(`/api/v1/query_range?${query}`, { signal });
   const body = await answer.json();
   if (body.status !== "success") throw new Error(String(body.error ?? `HTTP ${answer.status}`));
   const [runs, series] = [[], []];
   for (const each of body.data.result) (each.metric.__name__ === RUNS ? runs : series).push(each);
   const began = runs.map(({ metric }) => beganMs(metric.flashmm_run) / 1000);
-  return parted(columns(series).map(([time, parts]) => [time, texts(parts)]), began);
+  const points = columns(series).filter(([time]) => time <= toS);
+  return parted(points.map(([time, parts]) => [time, texts(parts)]), began);
 }
 
 /** Points with a break where a run began; what a lookback holds of the one before is left out. */
