@@ -17,7 +17,6 @@ CASES = count()
 @pytest.mark.real
 @settings(
     max_examples=10,
-    derandomize=True,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

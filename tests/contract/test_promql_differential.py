@@ -24,7 +24,6 @@ CASES = count()
 @pytest.mark.timeout(3600)
 @settings(
     max_examples=500 if SOAK else 25,
-    derandomize=not SOAK,
     deadline=None,
     phases=[Phase.generate],  # the failure names the query; to shrink its neighbours takes minutes
     suppress_health_check=list(HealthCheck),

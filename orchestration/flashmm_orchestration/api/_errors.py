@@ -65,6 +65,6 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 async def _by_the_framework(_: Request, error: Exception) -> Response:
-    """Such as for a path with a line feed, which no pattern fits."""
+    """Such as for a body that cannot be read as JSON at all."""
     assert isinstance(error, HTTPException)
     return problem(error.status_code, HTTPStatus(error.status_code).name.lower(), error.detail, **error.headers or {})

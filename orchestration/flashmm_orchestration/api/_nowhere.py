@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from flashmm_orchestration.api._errors import problem
+from flashmm_orchestration.api._rest import rest
 
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -17,9 +18,9 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Behind the API's routers."""
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
-    @app.api_route("/api/{path:path}", methods=list(_METHODS), include_in_schema=False)
+    @app.api_route("/api/" + rest("path"), methods=list(_METHODS), include_in_schema=False)
     async def nowhere(request: Request) -> Response:
-        path = request.url.path[:64]
+        path = request.scope["path"][:64]
         if allowed := _allowed(routes, request):
             return problem(405, "method_not_allowed", f"{path!r} takes {allowed}", allow=allowed)
         return problem(404, "not_found", f"{path!r} is no address of this API: /docs tells those there are")

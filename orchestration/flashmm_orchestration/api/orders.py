@@ -13,6 +13,7 @@ from flashmm_backends.ports import OrderSummary, OrderTrace, QueryRefused, Trace
 from flashmm_orchestration.api._cursor import OrderCursor, encoded, link, order_cursor
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
+from flashmm_orchestration.api._rest import rest
 from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._times import parse_window
 from flashmm_orchestration.api._wire import order_summary, order_trace
@@ -55,10 +56,10 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
 
     @router.get("/")
     async def one_order_by_query(id: Annotated[str, Query(description="Any id at all.")]) -> Response:  # noqa: A002
-        """One order, also where no path can hold its id: `..`, or one with a line feed."""
+        """One order, also where no path can hold its id, as `..`."""
         return await one_order(id)
 
-    @router.get("/{order_id:path}")
+    @router.get("/" + rest("order_id"))
     async def one_order(order_id: str) -> Response:
         """One order: its placement's spans, later spans, and events, in order of time."""
         async with gate.passed():

@@ -5,8 +5,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from flashmm_orchestration.api._errors import problem
 from flashmm_orchestration.api._gate import Busy, Gate
+from flashmm_orchestration.api._rest import rest
 from flashmm_orchestration.stores import PrometheusAnswers
 
 _BODY_BYTES_MAX: Final = 65_536
@@ -19,11 +19,11 @@ def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
     """The route; its parameters are Prometheus's: `_prometheus_paths` describes them."""
     router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
-    @router.api_route("/{path:path}", methods=["GET", "POST", "OPTIONS"])
+    @router.api_route("/" + rest("path"), methods=["GET", "POST", "OPTIONS"])
     async def prometheus(request: Request, path: str) -> Response:
         body = await _bounded_body(request)
         if body is None:
-            return problem(413, "too_large", f"a form may have {_BODY_BYTES_MAX} bytes")
+            return _failure(413, "bad_data", f"a form may have {_BODY_BYTES_MAX} bytes")
         query = request.scope["query_string"].decode("latin-1")
         content_type = request.headers.get("content-type", "")
         try:
@@ -32,17 +32,16 @@ def prometheus_router(api: PrometheusAnswers, gate: Gate) -> APIRouter:
             if answer.status == _UNAVAILABLE:
                 gate.failed()
         except Busy as busy:
-            return _busy(busy)
+            return _failure(_UNAVAILABLE, "unavailable", str(busy), **{"retry-after": "1"})
         return Response(answer.body, answer.status, dict(answer.headers))
 
     del prometheus
     return router
 
 
-def _busy(busy: Busy) -> Response:
+def _failure(status: int, kind: str, message: str, **headers: str) -> Response:
     """In Prometheus's own form."""
-    content = {"status": "error", "errorType": "unavailable", "error": str(busy)}
-    return JSONResponse(content, _UNAVAILABLE, {"retry-after": "1"})
+    return JSONResponse({"status": "error", "errorType": kind, "error": message}, status, headers or None)
 
 
 async def _bounded_body(request: Request) -> bytes | None:

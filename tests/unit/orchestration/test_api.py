@@ -147,7 +147,8 @@ async def test_errors_have_one_form(path: str, status: int, words: str) -> None:
     [
         ("GET", "/api/ordres", 404, "'/api/ordres' is no address of this API"),
         ("GET", "/api/traces/a/b", 404, "'/api/traces/a/b' is no address of this API"),
-        ("GET", "/api/orders/%0A0", 404, "Not Found"),
+        ("GET", "/api/orders/%0A0", 404, "order '\\n0' is not in the store"),
+        ("GET", "/api/a%0Ab", 404, "'/api/a\\nb' is no address of this API"),
         ("PUT", "/api/orders", 405, "'/api/orders' takes GET"),
         ("DELETE", "/api/traces/00", 405, "'/api/traces/00' takes GET"),
     ],
