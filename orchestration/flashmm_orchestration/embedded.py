@@ -5,7 +5,7 @@ import importlib.metadata
 import logging
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +26,7 @@ from flashmm_orchestration.api.prometheus import prometheus_router
 from flashmm_orchestration.api.streams import streams_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 from flashmm_orchestration.api.traces import traces_router
-from flashmm_orchestration.health import Health
+from flashmm_orchestration.health import Health, Status
 from flashmm_orchestration.own_metrics import OwnMetrics
 from flashmm_orchestration.services import HttpService, ReceiverService, bind
 from flashmm_orchestration.settings import Settings
@@ -79,9 +79,7 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
     health = Health(time.time_ns)
     async with AsyncExitStack() as stack:
         http = stack.enter_context(bind(settings))
-        ledger = await stack.enter_async_context(
-            Ledger.open(settings.data_dir, settings.ledger, time.time_ns, registry, settings.archive)
-        )
+        ledger = await stack.enter_async_context(opened(settings, health, registry, time.time_ns))
         stores = await stack.enter_async_context(chosen_stores(settings, ledger))
         hub = Hub(str(time.time_ns()), registry, settings.stream_history, settings.stream_outbox)
         tap = LiveTap(hub, asyncio.get_running_loop(), registry)
@@ -97,6 +95,22 @@ async def embedded(settings: Settings) -> AsyncGenerator[Embedded]:
             http_service(settings, http, hub, routers, telemetry, VERSION),
             _own(settings, ledger, http, registry),
         )
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, health: Health, registry: CollectorRegistry, clock: Callable[[], int]
+) -> AsyncGenerator[Ledger]:
+    """The ledger, on the health board. No service: where it fails, only a start of the whole process mends it."""
+    loop, archive = asyncio.get_running_loop(), settings.archive
+
+    def failed(why: str) -> None:
+        loop.call_soon_threadsafe(health.move, "ledger", Status.PERMANENT_ERROR, why)
+
+    health.add("ledger")
+    async with Ledger.open(settings.data_dir, settings.ledger, clock, registry, archive, failed) as ledger:
+        health.move("ledger", Status.OK)
+        yield ledger
 
 
 def _receiver(settings: Settings, ledger: Ledger, tap: LiveTap, registry: CollectorRegistry) -> Receiver:

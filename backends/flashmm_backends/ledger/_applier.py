@@ -141,7 +141,7 @@ class Applier:
             self._database.heal(ailment)
         for job, future in jobs:
             self._do(job, future)
-        healthy = not waiting or self._apply(waiting[-1].number, rows_by_table(waiting))
+        healthy = not waiting or self._apply(waiting)
         if not healthy and not stopping:
             self._rest()
         return not stopping
@@ -164,11 +164,12 @@ class Applier:
         else:
             future.set_result(result)
 
-    def _apply(self, number: int, rows: RowsByTable) -> bool:
-        begun = time.monotonic()
+    def _apply(self, waiting: Waiting) -> bool:
+        begun, number = time.monotonic(), waiting[-1].number
         try:
-            self._insert(number, rows)
-        except (duckdb.Error, OSError) as error:
+            self._insert(number, rows_by_table(waiting))
+        # The boundary of the thread: whatever it breaks on, the rows stay in the journal and are tried again.
+        except Exception as error:  # noqa: BLE001
             self._fail(error)
             return False
         self._waiting.drop(number)
@@ -178,7 +179,7 @@ class Applier:
         self._metrics.apply_seconds.inc(time.monotonic() - begun)
         return True
 
-    def _fail(self, error: duckdb.Error | OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._metrics.failures.labels("apply").inc()
         _log.error("rows stay in the journal until DuckDB takes them: %s", error)
         self._database.heal(error)

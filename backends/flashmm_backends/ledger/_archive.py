@@ -141,8 +141,8 @@ class Archive:
     def _try(self) -> bool:
         try:
             self.step()
-        # The boundary of the thread: storage that is away must not end it.
-        except (ArchiveFault, OSError) as error:
+        # The boundary of the thread: storage that is away must not end it, nor what nobody foresaw.
+        except Exception as error:  # noqa: BLE001
             self._metrics.failures.inc()
             self._tell(str(error))
             return False

@@ -6,6 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flashmm_backends.batch import Batch
@@ -37,10 +39,19 @@ def _nobody(_number: int, _entry: Entry) -> None:
 
 
 class Committer:
-    """The queue and the thread that drains it into the journal."""
+    """The queue and the thread that drains it into the journal.
+
+    failed: called once, from that thread, with why it has ended before its time; then nothing is stored any more.
+    """
 
     def __init__(
-        self, settings: LedgerSettings, known: Known, metrics: LedgerMetrics, journal: JournalFile, number: int
+        self,
+        settings: LedgerSettings,
+        known: Known,
+        metrics: LedgerMetrics,
+        journal: JournalFile,
+        number: int,
+        failed: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._known = known
@@ -50,9 +61,11 @@ class Committer:
         self._queue: deque[Waiting] = deque()
         self._queued_points = 0
         self._wake = threading.Condition()
+        self._failed = failed
         self._stopping = False
+        self._failure = ""
         self._last_commit = 0.0
-        self._errands: deque[Callable[[], None]] = deque()
+        self._rotations: deque[tuple[Callable[[], JournalFile], Future[None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="ledger-commit", daemon=True)
         self.publish: Published = _nobody
 
@@ -87,6 +100,8 @@ class Committer:
         await waiting.future
 
     def _admit(self, waiting: Waiting) -> None:
+        if self._failure:
+            raise self._refusal("failed", self._failure)
         if self._stopping:
             raise self._refusal("stopping", "it is shutting down")
         if len(self._queue) >= self._settings.queue_batches_max:
@@ -99,44 +114,59 @@ class Committer:
         return Unavailable("the ledger", why)
 
     def rotate(self, make: Callable[[], JournalFile]) -> None:
-        """Have the thread go on in another journal file, between two commits; waits for it. Raises OSError."""
-        done = threading.Event()
-        failure: list[OSError] = []
+        """Have the thread go on in another journal file, between two commits; waits for it.
 
-        def errand() -> None:
-            try:
-                fresh, old = make(), self._journal
-                self._journal = fresh
-                old.close()
-            except OSError as error:
-                failure.append(error)
-            finally:
-                done.set()
-
+        Raises Unavailable where the thread has ended, and what `make` raises.
+        """
+        done: Future[None] = Future()
         with self._wake:
-            self._errands.append(errand)
+            if self._failure:
+                raise Unavailable("the ledger", self._failure)
+            self._rotations.append((make, done))
             self._wake.notify()
-        done.wait()
-        if failure:
-            raise failure[0]
+        done.result()
+
+    def _rotate(self, make: Callable[[], JournalFile], done: "Future[None]") -> None:
+        try:
+            fresh, old = make(), self._journal
+            self._journal = fresh
+            old.close()
+        except Exception as error:  # noqa: BLE001 - whoever asked for it gets its error
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     def _run(self) -> None:
-        while True:
-            waiting = self._take()
-            if waiting is None:
-                return
-            if waiting:
-                self._commit(waiting)
+        waiting: list[Waiting] | None = []
+        try:
+            while (waiting := self._take()) is not None:
+                if waiting:
+                    self._commit(waiting)
+        # The boundary of the thread: a record may be durable that no reader was shown. Only a start puts that right.
+        except Exception as error:  # noqa: BLE001
+            _log.critical("the ledger can store nothing more until it is started again", exc_info=True)
+            self._fail(f"its commit thread ended: {type(error).__name__}: {error}", waiting or ())
+
+    def _fail(self, why: str, taken: Sequence[Waiting]) -> None:
+        with self._wake:
+            self._failure = why
+            left, rotations = [*taken, *self._queue], list(self._rotations)
+            self._queue.clear()
+        self._metrics.failures.labels("commit").inc()
+        _tell([(each, Unavailable("the ledger", why)) for each in left])
+        for _, done in rotations:
+            done.set_exception(Unavailable("the ledger", why))
+        self._failed(why)
 
     def _take(self) -> list[Waiting] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._queue or self._errands or self._stopping)
-            if not self._stopping and not self._errands:
+            self._wake.wait_for(lambda: self._queue or self._rotations or self._stopping)
+            if not self._stopping and not self._rotations:
                 self._pace()
-            errands = list(self._errands)
-            self._errands.clear()
-        for errand in errands:
-            errand()
+            rotations = list(self._rotations)
+            self._rotations.clear()
+        for make, done in rotations:
+            self._rotate(make, done)
         with self._wake:
             if self._stopping and not self._queue:
                 return None
@@ -148,7 +178,7 @@ class Committer:
     def _pace(self) -> None:
         rest = self._last_commit + self._settings.commit_interval_s - time.monotonic()
         if rest > 0:
-            self._wake.wait_for(lambda: self._stopping or self._errands, rest)
+            self._wake.wait_for(lambda: self._stopping or self._rotations, rest)
 
     def _commit(self, waiting: Sequence[Waiting]) -> None:
         begun = time.monotonic()
@@ -180,7 +210,8 @@ class Committer:
         entry = merged([each for _, each in staged])
         try:
             self._journal.append(self._number + 1, encode(entry))
-        except OSError as error:
+        # Nothing of it is durable, so whatever it was may be tried again.
+        except Exception as error:  # noqa: BLE001
             self._undo(staged, error)
             return
         self._number += 1
@@ -190,7 +221,7 @@ class Committer:
         self.publish(self._number, entry)
         _tell([(waiting, None) for waiting, _ in staged])
 
-    def _undo(self, staged: Sequence[tuple[Waiting, Staged]], error: OSError) -> None:
+    def _undo(self, staged: Sequence[tuple[Waiting, Staged]], error: Exception) -> None:
         for _, each in reversed(staged):
             unstage(each, self._known)
         self._metrics.refused.labels("journal").inc(len(staged))
@@ -214,7 +245,7 @@ def _tell(outcomes: Sequence[tuple[Waiting, Exception | None]]) -> None:
     for outcome in outcomes:
         by_loop.setdefault(outcome[0].loop, []).append(outcome)
     for loop, each in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # a loop that was closed: nobody waits there
             loop.call_soon_threadsafe(_resolve, each)
 
 

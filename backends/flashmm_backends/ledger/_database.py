@@ -146,7 +146,7 @@ def _upgrade(connection: Connection, number: int, script: str) -> None:
     connection.execute("INSERT INTO schema_version VALUES (?)", [number])
 
 
-def unavailable(error: duckdb.Error | OSError) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
     """The store's own failure in the caller's words."""
     return Unavailable("the ledger", str(error).split("\n")[0])
 

@@ -64,6 +64,10 @@ _ROWS_AT_ONCE: Final = 1_000
 """Rows in memory that a read may go through on the event loop: about two milliseconds."""
 
 
+def _untold(_why: str) -> None:
+    return
+
+
 @dataclass(slots=True)
 class _Parts:
     """What a ledger is made of."""
@@ -97,15 +101,19 @@ class Ledger:
         clock: Clock,
         registry: CollectorRegistry,
         archive: ArchiveSettings | None = None,
+        failed: Callable[[str], None] = _untold,
     ) -> AsyncGenerator["Ledger"]:
         """Own a directory, which is made where it is missing, and serve from it while the context lasts.
 
         clock: UTC nanoseconds. registry: where the ledger's own metrics go. archive: None or without a bucket, all
-        stays on the local disk.
+        stays on the local disk. failed: called at most once, from a thread of the ledger's, with why it can store
+        nothing more until it is opened again; it goes on to answer reads.
         Raises DirectoryInUse, SchemaTooNew, Unavailable (disk full or failing).
         """
         with ExitStack() as stack:
-            parts = await _to_its_end(asyncio.to_thread(_open, stack, directory, settings, clock, registry, archive))
+            parts = await _to_its_end(
+                asyncio.to_thread(_open, stack, directory, settings, clock, registry, archive, failed)
+            )
             try:
                 yield cls(parts)
             finally:
@@ -252,6 +260,7 @@ def _open(
     clock: Clock,
     registry: CollectorRegistry,
     archived: ArchiveSettings | None,
+    failed: Callable[[str], None],
 ) -> _Parts:
     (directory / "journal").mkdir(parents=True, exist_ok=True)
     stack.enter_context(directory_lock(directory))
@@ -267,7 +276,8 @@ def _open(
     stack.callback(applier.stop)
     applier.flush()
     head.open(generation, clock())
-    committer = Committer(settings, known, metrics, JournalFile(directory / "journal", generation), last)
+    journal = JournalFile(directory / "journal", generation)
+    committer = Committer(settings, known, metrics, journal, last, failed)
     threads = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="ledger-read")
     stack.callback(threads.shutdown)
     sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import duckdb
-
 from flashmm_backends.ledger import _journal
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import Catalog, counts
@@ -19,7 +17,6 @@ from flashmm_backends.ledger._retention import Retention
 from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._telemetry import LedgerMetrics
-from flashmm_backends.ports import BackendError
 
 _log = logging.getLogger("flashmm.ledger")
 
@@ -80,8 +77,8 @@ class Maintenance:
         try:
             with self._busy:
                 work()
-        # The boundary of the thread: a full disk or a lost file must not end it.
-        except (duckdb.Error, OSError, BackendError) as error:
+        # The boundary of the thread: a full disk or a lost file must not end it, nor what nobody foresaw.
+        except Exception as error:  # noqa: BLE001
             self.metrics.failures.labels(name).inc()
             _log.error("%s failed and will be tried again: %s", name, error)
             self.applier.heal(error)

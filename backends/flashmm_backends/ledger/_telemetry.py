@@ -22,7 +22,10 @@ class LedgerMetrics:
         )
         self.refused = Counter("flashmm_ledger_refused_batches", "Batches not stored.", ["reason"], registry=registry)
         self.failures = Counter(
-            "flashmm_ledger_failures", "Background work that failed and is tried again.", ["work"], registry=registry
+            "flashmm_ledger_failures",
+            "Work of the ledger's threads that failed; all but `commit`, which ends its thread, is tried again.",
+            ["work"],
+            registry=registry,
         )
         self.lost_bytes = Counter(
             "flashmm_ledger_journal_torn_bytes",

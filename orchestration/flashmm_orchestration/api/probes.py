@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._wire import Json
-from flashmm_orchestration.health import Component, Health
+from flashmm_orchestration.health import Component, Health, Status
 
 
 def probes_router(health: Health, registry: CollectorRegistry, more: Callable[[], Json]) -> APIRouter:
@@ -18,14 +18,15 @@ def probes_router(health: Health, registry: CollectorRegistry, more: Callable[[]
 
     @router.get("/livez")
     async def livez() -> Response:
-        """200 while the process answers at all."""
-        return PlainTextResponse("ok\n")
+        """200 while the process answers at all, 503 where only its restart mends a component."""
+        lost = _told(health, lambda status: status is Status.PERMANENT_ERROR)
+        return PlainTextResponse(lost or "ok\n", 503 if lost else 200)
 
     @router.get("/readyz")
     async def readyz() -> Response:
         """200 when every component is up, else 503 with those that are not."""
-        missing = [f"{item.name}: {item.status}\n" for item in health.components if item.status != "ok"]
-        return PlainTextResponse("".join(missing) or "ok\n", 503 if missing else 200)
+        missing = _told(health, lambda status: status is not Status.OK)
+        return PlainTextResponse(missing or "ok\n", 503 if missing else 200)
 
     @router.get("/health")
     async def report() -> Response:
@@ -40,6 +41,10 @@ def probes_router(health: Health, registry: CollectorRegistry, more: Callable[[]
 
     del livez, readyz, report, metrics
     return router
+
+
+def _told(health: Health, wanted: Callable[[Status], bool]) -> str:
+    return "".join(f"{item.name}: {item.status}\n" for item in health.components if wanted(item.status))
 
 
 def _component(item: Component) -> Json:

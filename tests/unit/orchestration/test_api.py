@@ -172,7 +172,7 @@ async def test_probes_take_whatever_a_prober_adds() -> None:
 
 
 async def test_probes_follow_the_health_board() -> None:
-    """Alive at once, ready when all is up, and both say what is missing."""
+    """Alive at once, until only a restart helps; ready when all is up; and both say what is missing."""
     health = Health(lambda: NOW)
     health.add("ledger")
     async with client(OneOrder(), health) as http:
@@ -186,6 +186,9 @@ async def test_probes_follow_the_health_board() -> None:
         assert report["more"] == 1
         assert report["components"][0]["name"] == "ledger"
         assert "seen_total 1.0" in (await http.get("/metrics")).text
+        health.move("ledger", Status.PERMANENT_ERROR, "its commit thread ended")
+        lost = await http.get("/livez")
+        assert (lost.status_code, lost.text) == (503, "ledger: permanent_error\n")
 
 
 async def test_the_api_documents_itself() -> None:

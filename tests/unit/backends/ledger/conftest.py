@@ -27,6 +27,18 @@ class Clock:
         self.now_ns += int(seconds * 1e9)
 
 
+@dataclass
+class BrokenClock(Clock):
+    """Fails whoever asks it the time, while it is broken: what no thread of the ledger foresees."""
+
+    broken: bool = False
+
+    def __call__(self) -> int:
+        if self.broken:
+            raise MemoryError("no room")
+        return super().__call__()
+
+
 QUIET = LedgerSettings(maintenance_interval_s=3_600.0)
 """Maintenance runs when a test asks for it."""
 
