@@ -203,6 +203,19 @@ class Applier:
         generation = self._catalog.next_id()
         return RecentTable(kind, generation, 0, self._clock())
 
+    def closed_tables(self) -> Sequence[RecentTable]:
+        """Tables that are full or old: they take no more rows from now on. Raises Unavailable."""
+        return self.run(lambda _: self._close()) if self._full_tables() else ()
+
+    def _close(self) -> Sequence[RecentTable]:
+        """On the writing thread, so that no row is on its way into one of them, whatever its clock says next."""
+        closed = [replace(table, opened_ns=0) for table in self._full_tables()]
+        self._catalog.change_tables(closed)
+        return closed
+
+    def _full_tables(self) -> Sequence[RecentTable]:
+        return [table for each in self._catalog.snapshot.tables.values() for table in each if self._is_full(table)]
+
     def _is_full(self, table: RecentTable) -> bool:
         age_s = (self._clock() - table.opened_ns) / 1e9
         return table.rows >= self._settings.row_seal_rows or age_s >= self._settings.row_seal_age_s

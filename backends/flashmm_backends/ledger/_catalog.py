@@ -12,7 +12,7 @@ from typing import Any, Final
 from flashmm_backends.ledger._archive import Archive
 from flashmm_backends.ledger._database import Connection
 from flashmm_backends.ledger._sql import queries, quoted
-from flashmm_backends.ledger._tables import ROW_TABLES
+from flashmm_backends.ledger._tables import ROW_TABLES, RowTable
 
 POINTS: Final = "points"
 HISTOGRAMS: Final = "histograms"
@@ -47,7 +47,7 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True)
 class RecentTable:
-    """One table of recent rows. `rows` and `opened_ns` decide when it is sealed."""
+    """One table of recent rows. `rows` and `opened_ns` decide when it is sealed; 0: it takes no more rows."""
 
     kind: str
     generation: int
@@ -262,14 +262,21 @@ def _tables_by_kind(tables: Sequence[RecentTable]) -> dict[str, tuple[RecentTabl
 
 def _recent(connection: Connection, name: str, now_ns: int) -> RecentTable | None:
     kind, _, generation = name.rpartition("_")
-    if kind not in ROW_TABLES or not generation.isdigit():
+    spec = ROW_TABLES.get(kind)
+    if spec is None or not generation.isdigit():
         return None
+    sql = queries("rows")["recent"].format(table=quoted(name), time=quoted(spec.time_column))
+    ((rows, oldest),) = connection.execute(sql).fetchall()
+    if not _has_columns(connection, name, spec):
+        return RecentTable(kind, int(generation), rows)
+    # However often it is opened, it is as old as its rows.
+    return RecentTable(kind, int(generation), rows, min(now_ns, oldest * spec.time_unit_ns) if rows else now_ns)
+
+
+def _has_columns(connection: Connection, name: str, spec: RowTable) -> bool:
+    """False where a field was added since the table was made."""
     found = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0").description or []  # noqa: S608 - our own names
-    known = [column.name for column in ROW_TABLES[kind].columns]
-    ((rows,),) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()  # noqa: S608
-    # A table from before a field was added takes no more rows: its age makes it be sealed.
-    opened_ns = now_ns if [column[0] for column in found] == known else 0
-    return RecentTable(kind, int(generation), rows, opened_ns)
+    return [column[0] for column in found] == [column.name for column in spec.columns]
 
 
 def _is_whole(path: Path, size: int) -> bool:

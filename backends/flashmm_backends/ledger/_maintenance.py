@@ -134,9 +134,8 @@ class Maintenance:
 
     def seal_rows_due(self) -> None:
         """Seal tables of rows that are full or old."""
-        for tables in list(self.catalog.snapshot.tables.values()):
-            for table in tables[:-1]:
-                self.sealer.seal_rows(table)
+        for table in self.applier.closed_tables():
+            self.sealer.seal_rows(table)
 
     def merge_due(self) -> None:
         """Merge the files of hours that are over."""

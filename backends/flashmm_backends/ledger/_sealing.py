@@ -138,7 +138,13 @@ class Sealer:
         )  # fmt: skip
 
     def seal_rows(self, table: RecentTable) -> None:
-        """Put a table of recent rows into a file and drop it, atomically."""
+        """Put a table of rows that takes no more of them into a file, and drop it, atomically."""
+        files = [self._write_rows(table)] if table.rows else []
+        self.applier.run(lambda connection: self._replace_rows(connection, table, files))
+        self.catalog.change(files)
+        self.catalog.change_tables([], [table])
+
+    def _write_rows(self, table: RecentTable) -> SealedFile:
         spec = ROW_TABLES[table.kind]
         file_id = self.catalog.next_id()
         path = f"sealed/{table.kind}/{file_id}.parquet"
@@ -147,18 +153,15 @@ class Sealer:
         connection = self.database.reader()
         size = _parquet.write(connection, source, self.catalog.directory / path, self.settings.row_group_rows)
         write_keys(connection, table, self.catalog.directory / path)
-        bounds = f"SELECT count(*), min({spec.time_column}), max({spec.time_column}) FROM {quoted(table.name)}"  # noqa: S608
-        ((rows, time_min, time_max),) = connection.execute(bounds).fetchall()
+        bounds = f"SELECT min({spec.time_column}), max({spec.time_column}) FROM {quoted(table.name)}"  # noqa: S608
+        ((time_min, time_max),) = connection.execute(bounds).fetchall()
         expires = min(time_max, self.clock() // spec.time_unit_ns)
-        file = SealedFile(
-            file_id, table.kind, path, WIDE, 0, file_id, 0, time_min, time_max, 0, 0, rows, size, expires
+        return SealedFile(
+            file_id, table.kind, path, WIDE, 0, file_id, 0, time_min, time_max, 0, 0, table.rows, size, expires
         )  # fmt: skip
-        self.applier.run(lambda connection: self._replace_rows(connection, table, file))
-        self.catalog.change([file])
-        self.catalog.change_tables([], [table])
 
-    def _replace_rows(self, connection: Connection, table: RecentTable, file: SealedFile) -> None:
-        record_files(connection, [file])
+    def _replace_rows(self, connection: Connection, table: RecentTable, files: Sequence[SealedFile]) -> None:
+        record_files(connection, files)
         self.streams.record(connection)
         connection.execute(f"DROP TABLE {quoted(table.name)}")
 

@@ -34,6 +34,10 @@ SELECT count(*), min(time_ns), max(time_ns) FROM {source} WHERE time_ns >= ? AND
 SELECT (time_ns - ?) // ? AS part, count(*) FROM {source} WHERE time_ns >= ? AND time_ns < ? {where}
 GROUP BY part ORDER BY part;
 
+-- name: recent
+-- How many rows a table has, and the earliest time of any.
+SELECT count(*), min({time}) FROM {table};
+
 -- name: latest_time
 -- The latest time of any event in a table.
 SELECT max(time_ns) FROM {table};

@@ -22,8 +22,11 @@ from flashmm_backends.ledger._catalog import Catalog
 from flashmm_backends.ledger._chunks import chunk_of, combined, gather
 from flashmm_backends.ledger._database import Database, fetch
 from flashmm_backends.ledger._head import Head
+from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._journal import Entry, JournalFile, Samples, decode, encode, no_samples, replay
 from flashmm_backends.ledger._labels import HashTable, SeriesIndex
+from flashmm_backends.ledger._sealing import Sealer
+from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_backends.naming import series_id
 from flashmm_backends.ports import BatchRefused, Unavailable
@@ -153,6 +156,23 @@ def test_rows_that_no_table_takes_are_set_aside(tmp_path: Path, clock: Clock) ->
     assert fetch(database.reader(), "SELECT count(*) AS n FROM event_transfer_1")["n"].tolist() == [1]
     (line,) = (tmp_path / "quarantine.jsonl").read_bytes().splitlines()
     assert orjson.loads(line) == ["event_transfer", row]
+    applied.stop()
+    database.close()
+
+
+def test_a_table_whose_rows_were_all_set_aside_leaves_no_file(tmp_path: Path, clock: Clock) -> None:
+    """It is dropped like any other once it is old."""
+    database, catalog = Database(tmp_path, QUIET), Catalog(tmp_path)
+    catalog.load(database.connection, clock())
+    applied = Applier(QUIET, database, catalog, LedgerMetrics(CollectorRegistry()), clock)
+    applied.start()
+    applied.add(1, {"event_transfer": [[1, "r", 1, "b", "a", "", "", "v", "t", "not a decimal", "c", None]]})
+    applied.flush()
+    clock.forward(QUIET.row_seal_age_s)
+    (table,) = applied.closed_tables()
+    Sealer(QUIET, database, catalog, applied, SeriesHours(), Streams(clock), clock).seal_rows(table)
+    assert not catalog.snapshot.tables.get("event_transfer")
+    assert not list(tmp_path.rglob("*.parquet"))
     applied.stop()
     database.close()
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from tests.unit.backends.ledger.batches import events, histogram, histograms, labels, points, samples_of, transfer
 from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
 
+from flashmm_backends.batch import Batch, LogRecord
 from flashmm_backends.ledger import Ledger
 from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._rollup import rolled_up
@@ -22,7 +23,13 @@ HOUR_MS = 3_600_000
 A, B = labels("gauge"), labels("total")
 EVERYTHING = Matcher("__name__", MatchOp.NE, "")
 EVER = Window(0, 2**62)
+DAY_NS = 86_400 * 10**9
 ALL = (0, 2**62)
+
+
+def log(time_ns: int) -> LogRecord:
+    """A line of a log."""
+    return LogRecord(time_ns, time_ns, 9, "", "said", 0, "", "", {}, b"", b"")
 
 
 async def seal_hours(ledger: Ledger, hours: int) -> None:
@@ -51,11 +58,50 @@ async def test_telemetry_leaves_after_its_days_and_events_stay(open_ledger: Open
         assert len(await ledger.events("flashmm.transfer", EVER)) == 2
         clock.forward(400 * 86_400)
         await ledger.maintain()
-        assert len(await ledger.events("flashmm.transfer", EVER)) == 1
+        assert len(await ledger.events("flashmm.transfer", EVER)) == 0
     async with open_ledger() as ledger:
         assert ledger.metadata() == []
         await ledger.append(points((B, clock.now_ns // 1_000_000, 1.0)))
         assert ledger.select([EVERYTHING], *ALL).labels == [B]
+
+
+async def test_rows_leave_though_nothing_follows_them(ledger: Ledger, clock: Clock) -> None:
+    """Of a kind that has fallen silent too."""
+    await ledger.append(Batch(0, logs=[log(START_NS)]))
+    await ledger.append(events(transfer(1, START_NS), transfer(2, START_NS + 1)))
+    for days, logs, transfers in ((29, 1, 2), (31, 0, 2), (401, 0, 0)):
+        clock.now_ns = START_NS + days * DAY_NS
+        await ledger.maintain()
+        assert len(await ledger.logs(EVER)) == logs
+        assert len(await ledger.events("flashmm.transfer", EVER)) == transfers
+
+
+async def test_rows_grow_old_however_often_the_program_is_started(open_ledger: Opener, clock: Clock) -> None:
+    """A table's age is that of its oldest row."""
+    sealed: list[float | None] = []
+    for _ in range(3):
+        registry = CollectorRegistry()
+        async with open_ledger(QUIET, registry) as ledger:
+            await ledger.append(Batch(0, logs=[log(clock.now_ns)]))
+            await ledger.maintain()
+            sealed.append(registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "logs"}))
+        clock.forward(0.6 * 86_400)
+    assert sealed == [None, None, 1]
+
+
+async def test_a_table_grows_while_it_is_young_and_its_kind_goes_on_when_it_is_sealed(
+    open_ledger: Opener, clock: Clock
+) -> None:
+    """One file a day of a kind that has few rows, none of them lost."""
+    registry = CollectorRegistry()
+    async with open_ledger(QUIET, registry) as ledger:
+        for hour in range(60):
+            await ledger.append(events(transfer(hour + 1, clock.now_ns)))
+            await ledger.maintain()
+            clock.forward(3_600)
+        table = await ledger.events("flashmm.transfer", EVER)
+        assert (len(table), table.completeness.ratio) == (60, 1.0)
+        assert registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "event_transfer"}) == 2
 
 
 async def test_size_ends_raw_points_before_age(open_ledger: Opener) -> None:
