@@ -74,6 +74,11 @@ class Committer:
         """Number of the last durable record."""
         return self._number
 
+    @property
+    def journal_bytes(self) -> int:
+        """Bytes of records in the newest journal file."""
+        return self._journal.size
+
     def start(self) -> None:
         """Begin to commit."""
         self._thread.start()

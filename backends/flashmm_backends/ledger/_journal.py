@@ -136,13 +136,17 @@ class JournalFile:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._size = 0
         self._torn = False
-        self._write(_MAGIC)
-        sync_folder(folder)
+        try:
+            self._write(_MAGIC)
+            sync_folder(folder)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
-        """Bytes that are durable."""
-        return self._size
+        """Bytes of records that are durable."""
+        return self._size - len(_MAGIC)
 
     def append(self, number: int, payload: bytes) -> None:
         """Return once the record is durable. Raises OSError, and then keeps nothing of it."""

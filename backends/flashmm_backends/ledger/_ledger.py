@@ -318,7 +318,7 @@ def _publisher(head: Head, applier: Applier, recent: RecentEvents, maintenance: 
         head.add(entry.points, entry.histograms)
         applier.add(number, entry.rows)
         recent.add(entry.rows)
-        if head.generations[-1].size >= maintenance.settings.seal_points:
+        if maintenance.is_full:
             maintenance.hurry()
 
     return publish

@@ -99,10 +99,7 @@ class Maintenance:
 
     def seal_due(self) -> None:
         """Seal generations that are full, old or closed."""
-        newest = self.head.generations[-1]
-        if newest.size and (
-            newest.size >= self.settings.seal_points or self._age_s(newest) >= self.settings.seal_age_s
-        ):
+        if self.is_full or (self.committer.journal_bytes and self._age_s() >= self.settings.seal_age_s):
             self.rotate()
         for generation in self.head.generations[:-1]:
             if not generation.sealed:
@@ -110,8 +107,15 @@ class Maintenance:
         horizon_ms = self.clock() // 1_000_000 - int(self.settings.resident_age_s * 1e3)
         self.head.evict(self.settings.resident_points, horizon_ms)
 
-    def _age_s(self, generation: Generation) -> float:
-        return (self.clock() - generation.opened_ns) / 1e9
+    @property
+    def is_full(self) -> bool:
+        """Whether the newest generation has as much as one may have."""
+        settings = self.settings
+        points, size = self.head.generations[-1].size, self.committer.journal_bytes
+        return points >= settings.seal_points or size >= settings.seal_journal_bytes
+
+    def _age_s(self) -> float:
+        return (self.clock() - self.head.generations[-1].opened_ns) / 1e9
 
     def rotate(self) -> None:
         """Go on in a new generation, so that the newest can be sealed."""

@@ -25,6 +25,8 @@ class LedgerSettings:
     """Points after which a generation of recent points is sealed into Parquet."""
     seal_age_s: Seconds = 3_600.0
     """Age after which it is sealed however few they are."""
+    seal_journal_bytes: Bytes = 64 * 2**20
+    """Bytes of its journal, rows among them, after which it is sealed too: a start reads them all."""
     unsealed_points_max: Count = 4_000_000
     """Points that may wait for sealing in memory; more are refused as retryable."""
     resident_points: Count = 1_500_000

@@ -29,7 +29,7 @@ from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_backends.naming import series_id
-from flashmm_backends.ports import BatchRefused, Unavailable
+from flashmm_backends.ports import BatchRefused, Unavailable, Window
 from flashmm_backends.promql.source import Matcher, MatchOp
 
 NOW_MS = START_NS // 1_000_000
@@ -123,10 +123,10 @@ def test_a_journal_entry_survives_its_bytes(raw: list[tuple[int, int, int]], blo
 def test_every_truncation_of_a_journal_leaves_its_whole_records(tmp_path: Path) -> None:
     """Wherever a write was torn, what came before it is read and nothing else."""
     journal = JournalFile(tmp_path, 1)
-    ends = [journal.size]
+    ends = [journal.path.stat().st_size]
     for number in range(1, 4):
         journal.append(number, b"x" * number * 7)
-        ends.append(journal.size)
+        ends.append(journal.path.stat().st_size)
     journal.close()
     whole = journal.path.read_bytes()
     for cut in range(len(whole) + 1):
@@ -231,6 +231,47 @@ def test_series_taken_back_leave_no_trace() -> None:
     assert len(index) == 1
     with pytest.raises(KeyError):
         index.labels(0)
+
+
+def test_a_journal_that_cannot_be_begun_keeps_no_file_open(tmp_path: Path) -> None:
+    """On a full disk it is tried again every few seconds."""
+    (tmp_path / f"{1:012d}.journal").symlink_to("/dev/full")
+    opened = Path("/proc/self/fd")
+    before = len(list(opened.iterdir()))
+    for _ in range(10):
+        with pytest.raises(OSError, match=r"No space left|Invalid argument"):
+            JournalFile(tmp_path, 1)
+    assert len(list(opened.iterdir())) == before
+
+
+def journalled(folder: Path) -> int:
+    """Bytes that a start would read."""
+    return sum(path.stat().st_size for path in (folder / "ledger" / "journal").iterdir())
+
+
+async def test_a_journal_without_points_is_let_go_by_age(open_ledger: Opener, tmp_path: Path, clock: Clock) -> None:
+    """Events, spans and logs alone leave no more of it than an hour's."""
+    async with open_ledger() as ledger:
+        for hour in range(1, 5):
+            await ledger.append(events(transfer(hour, clock.now_ns)))
+            assert journalled(tmp_path) > 8
+            await ledger.maintain()
+            clock.forward(QUIET.seal_age_s)
+            await ledger.maintain()
+            assert journalled(tmp_path) == 8
+    async with open_ledger() as ledger:
+        assert len(await ledger.events("flashmm.transfer", Window(0, 2**62))) == 4
+
+
+async def test_a_journal_is_let_go_by_size(open_ledger: Opener, tmp_path: Path) -> None:
+    """However young it is, and without waiting for the next look."""
+    settings = replace(LedgerSettings(), seal_journal_bytes=1_024, maintenance_interval_s=3_600.0)
+    async with open_ledger(settings) as ledger:
+        for i in range(50):
+            await ledger.append(events(transfer(i + 1, START_NS)))
+        await until(lambda: journalled(tmp_path) < 1_200)
+    async with open_ledger(settings) as ledger:
+        assert len(await ledger.events("flashmm.transfer", Window(0, 2**62))) == 50
 
 
 async def test_limits_refuse_and_keep_nothing(open_ledger: Opener) -> None:
