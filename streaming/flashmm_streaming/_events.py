@@ -23,6 +23,7 @@ def head(event: Event) -> Body:
     return {
         "bot": event.bot,
         "account": event.account,
+        "run": event.run,
         "time_ms": event.time_ns // 1_000_000,
         "time_ns": str(event.time_ns),
     }

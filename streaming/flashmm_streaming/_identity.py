@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from flashmm_backends.batch import Resource
 from flashmm_instrumentation.semconv import attributes as attr
@@ -21,31 +22,42 @@ class Owner:
         return {"bot": self.bot, "account": self.account}
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An owner in one of its runs."""
+
+    owner: Owner
+    run: str
+
+
+_NOBODY: Final = Sender(Owner("", ""), "")
+
+
 class Owners:
     """Bots by resource, and the `bots` items that announce them."""
 
     def __init__(self) -> None:
-        self._owners: dict[int, Owner] = {}
+        self._senders: dict[int, Sender] = {}
         self._announced: dict[Owner, dict[str, object]] = {}
 
-    def of(self, resource_id: int) -> Owner:
+    def of(self, resource_id: int) -> Sender:
         """Whose resource it is."""
-        return self._owners.get(resource_id, Owner("", ""))
+        return self._senders.get(resource_id, _NOBODY)
 
     def learn(self, resources: Sequence[Resource], time_ms: int) -> list[dict[str, object]]:
         """Remember them; returns an item for each bot that is new or started again."""
         found: list[dict[str, object]] = []
         for resource in resources:
             owner = _owner(resource.attributes)
-            self._remember(resource.id, owner)
+            self._remember(resource.id, Sender(owner, _run(resource.attributes)))
             if owner.bot and (item := self._announcement(owner, resource.attributes)):
                 found.append({**item, "time_ms": time_ms})
         return found
 
-    def _remember(self, resource_id: int, owner: Owner) -> None:
-        self._owners[resource_id] = owner
-        if len(self._owners) > RESOURCES_MAX:
-            del self._owners[next(iter(self._owners))]
+    def _remember(self, resource_id: int, sender: Sender) -> None:
+        self._senders[resource_id] = sender
+        if len(self._senders) > RESOURCES_MAX:
+            del self._senders[next(iter(self._senders))]
 
     def _announcement(self, owner: Owner, attributes: Mapping[str, object]) -> dict[str, object] | None:
         item = {**owner.body(), **_identity(attributes)}
@@ -61,10 +73,14 @@ def _owner(attributes: Mapping[str, object]) -> Owner:
     return Owner(str(attributes.get(attr.BOT) or ""), str(attributes.get(attr.ACCOUNT) or ""))
 
 
+def _run(attributes: Mapping[str, object]) -> str:
+    return str(attributes.get(attr.RUN) or "")
+
+
 def _identity(attributes: Mapping[str, object]) -> dict[str, object]:
     environment = str(attributes.get(attr.DEPLOYMENT_ENVIRONMENT) or "")
     return {
-        "run": str(attributes.get(attr.RUN) or ""),
+        "run": _run(attributes),
         "service": str(attributes.get(attr.SERVICE_NAME) or ""),
         "environment": environment,
         "demo": environment == DEMO,

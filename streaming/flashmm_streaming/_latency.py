@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from flashmm_backends.batch import Span
 from flashmm_instrumentation.semconv import attributes as attr
-from flashmm_streaming._identity import Owner, Owners
+from flashmm_streaming._identity import Owners, Sender
 
 ROOT: Final = "order"
 STAGES: Final = frozenset(attr.Stage)
@@ -81,11 +81,13 @@ class Placements:
     def _placement(self, root: Span) -> dict[str, object]:
         stages_us = self._stages.pop(root.trace_id, {})
         duration_us = _micros(root)
-        market = self._market(root)
+        sender = self._owners.of(root.resource_id)
+        market = self._market(sender, root)
         market.add(duration_us, stages_us)
         market.last_ms = max(market.last_ms, root.end_ns // 1_000_000)
         return {
             **market.identity,
+            "run": sender.run,
             "type": "placement",
             "time_ms": root.start_ns // 1_000_000,
             "time_ns": str(root.start_ns),
@@ -97,10 +99,9 @@ class Placements:
             "stages_us": stages_us,
         }
 
-    def _market(self, root: Span) -> _Market:
-        owner: Owner = self._owners.of(root.resource_id)
+    def _market(self, sender: Sender, root: Span) -> _Market:
         venue, symbol = str(root.attributes.get(attr.VENUE, "")), str(root.attributes.get(attr.SYMBOL, ""))
-        identity = {**owner.body(), "venue": venue, "symbol": symbol}
+        identity = {**sender.owner.body(), "venue": venue, "symbol": symbol}
         return self._markets.setdefault(tuple(identity.values()), _Market(identity))
 
 

@@ -51,13 +51,12 @@ class Spreads:
         self._windows: dict[tuple[object, ...], _Window] = {}
 
     def add(self, event: Event) -> Body:
-        """The item of one sample, of a `run`. `mean` holds the same figures over the window, and its `seconds`."""
+        """The item of one sample. `mean` holds the same figures over the window, and its `seconds`."""
         sample = _sample(event.fields)
         head = market_head(event)
         window = self._window(tuple(head[name] for name in ("bot", "account", "venue", "symbol")))
         window.add(event.time_ns, sample)
         seconds = _text.rounded(window.sums["duration_ns"] / 10**9, 0)
-        head["run"] = event.run
         return head | _figures(sample) | {"mean": _figures(window.sums) | {"seconds": seconds}}
 
     def _window(self, market: tuple[object, ...]) -> _Window:

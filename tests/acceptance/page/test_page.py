@@ -481,6 +481,20 @@ def _spoil(route):
     server.on_message(forward)
 
 
+async def test_a_new_runs_orders_are_rows_of_their_own(site, port, visit):
+    """A run that counts its orders from one again does not change those of the run before; the new one is first."""
+    before, now = Bot(run="r1"), time.time_ns()
+    for number in (1, 2):
+        site.feed(before.events(now, order(before, str(number), now + number * SECOND, "filled")))
+    await visit.open(port)
+    await visit.page.wait_for_selector("#orders tr:nth-child(2)")
+    after = Bot(run="r2")
+    site.feed(after.spans(now, after.placement("1", "BTCUSDT", "sell", now + 90 * SECOND, STAGES, "rejected")))
+    chips = visit.page.locator("#orders .chip")
+    await expect(chips).to_have_text(["rejected", "filled", "filled"])
+    await expect(visit.page.locator("#orders tr td:nth-child(2)")).to_have_text(["1", "2", "1"])
+
+
 async def test_a_new_runs_fills_are_shown_though_their_ids_are_known(site, port, visit):
     """A run that counts its fills from one again does not vanish behind the fills of the run before."""
     before, now = Bot(run="r1"), time.time_ns()

@@ -191,7 +191,7 @@ export class Board {
   }
 
   drawTape() {
-    const trades = this.state.trades.filter((trade) => this.shows(trade));
+    const trades = [...this.state.trades.values()].filter((trade) => this.shows(trade));
     this.tape.draw(trades, this.state.item("instruments", this.selection));
     const last = trades.at(-1);
     const kept = trades.length > 1 ? `last ${format.count(Math.min(trades.length, TAPE_ROWS))}; ` : "";

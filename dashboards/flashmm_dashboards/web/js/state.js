@@ -4,7 +4,7 @@ import { Series } from "./series.js";
 
 const OWNERS_MAX = 200;
 const SERIES_MAX = 400;
-const ROWS_MAX = 400;
+const ROWS_MAX = 800;
 const SILENT_MS = 5_000;
 const GAPS = 5;
 const TOGETHER_MS = 100;
@@ -19,13 +19,17 @@ const SERIES = {
 /** Their items name the run: no line leads from one to the next. */
 const BROKEN_BY_RUNS = new Set(["pnl", "spread"]);
 
+const MARKET_KEY = ["bot", "account", "venue", "symbol"];
+/** An order's id says which one it is within a run alone, and two fills of a run may share theirs. */
+const ORDER_KEY = [...MARKET_KEY, "run", "order_id"];
 const KEYS = {
   bots: ["bot", "account"],
   completeness: ["bot", "account"],
   pnl: ["bot", "account", "currency"],
   model: ["bot", "account", "symbol"],
+  orders: ORDER_KEY,
+  trades: [...ORDER_KEY, "fill_id", "time_ns"],
 };
-const MARKET_KEY = ["bot", "account", "venue", "symbol"];
 
 export const STREAMS = [
   "bots", "instruments", "pnl", "spread", "market", "latency", "inventory", "activity", "model", "completeness", "experiments", "trades", "orders",
@@ -38,6 +42,12 @@ export function keyOf(stream, item) {
 
 export const ownerOf = (item) => `${item.bot ?? ""}\n${item.account ?? ""}`;
 
+/** Put it there; the first one gives way where there are more than that. */
+function keep(map, key, value, most) {
+  map.set(key, value);
+  if (map.size > most) map.delete(map.keys().next().value);
+}
+
 function noteRun(known, item, metMs) {
   const run = String(item.run ?? "");
   if (known.run !== run) Object.assign(known, { run, metMs });
@@ -49,7 +59,7 @@ export class State {
     this.owners = new Map();
     this.latest = new Map();
     this.series = new Map();
-    this.trades = [];
+    this.trades = new Map();
     this.orders = new Map();
     this.heard = new Map();
     this.fresh = new Set();
@@ -141,17 +151,17 @@ export class State {
     if (stream in SERIES) this.seriesOf(stream, item).push(item.time_ms / 1000, SERIES[stream].texts(merged));
   }
 
+  /** A snapshot may hold what is here already. */
   addTrade(item, snapshot) {
-    this.trades.push({ ...item, snapshot });
-    if (this.trades.length > ROWS_MAX * 2) this.trades.splice(0, ROWS_MAX);
+    const key = keyOf("trades", item);
+    if (!this.trades.has(key)) keep(this.trades, key, { ...item, snapshot }, ROWS_MAX);
   }
 
   addOrder(item, snapshot) {
-    const id = String(item.order_id);
-    const before = this.orders.get(id) ?? { snapshot, time_ms: item.time_ms };
+    const key = keyOf("orders", item);
+    const before = this.orders.get(key) ?? { snapshot, time_ms: item.time_ms };
     const { type, time_ms, ...rest } = item;
     const state = type === "placement" ? (before.state ?? item.outcome) : item.state;
-    this.orders.set(id, { ...before, ...rest, state });
-    if (this.orders.size > ROWS_MAX) this.orders.delete(this.orders.keys().next().value);
+    keep(this.orders, key, { ...before, ...rest, state }, ROWS_MAX);
   }
 }

@@ -2,6 +2,7 @@
 
 import { byId, el, setText, show } from "./dom.js";
 import { bps, clock, durationText, exactClock, NOTHING, stepped, tone } from "./format.js";
+import { keyOf } from "./state.js";
 
 export const TAPE_ROWS = 120;
 const ORDER_ROWS = 60;
@@ -61,10 +62,10 @@ export class Tape {
     this.rows.clear();
   }
 
-  /** instrument: its tick and lot, where known. A run may use an earlier one's fill ids again: the time tells them apart. */
+  /** instrument: its tick and lot, where known. */
   draw(trades, instrument) {
     show(byId("tape-nothing"), trades.length === 0);
-    this.rows.draw(trades, (trade) => `${trade.time_ms}\n${trade.venue}\n${trade.fill_id}`, (trade) => tradeRow(trade, this.onOpen), (row, trade) => updateTrade(row, trade, instrument));
+    this.rows.draw(trades, (trade) => keyOf("trades", trade), (trade) => tradeRow(trade, this.onOpen), (row, trade) => updateTrade(row, trade, instrument));
   }
 }
 
@@ -103,7 +104,7 @@ export class OrderList {
   /** instrument: its tick and lot, where known. */
   draw(orders, instrument) {
     show(byId("orders-nothing"), orders.length === 0);
-    this.rows.draw(orders, (order) => order.order_id, (order) => this.row(order), (row, order) => updateOrder(row, order, instrument));
+    this.rows.draw(orders, (order) => keyOf("orders", order), (order) => this.row(order), (row, order) => updateOrder(row, order, instrument));
   }
 
   row(order) {
