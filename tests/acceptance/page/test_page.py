@@ -375,6 +375,16 @@ async def test_a_chart_as_a_table(site, port, visit):
     await visit.page.wait_for_selector("#spread-numbers td:has-text('1.31')")
 
 
+async def test_a_chart_in_words(site, port, visit):
+    """The words beside a chart are of its range: what was before that is neither its least nor its greatest."""
+    bot, now = Bot(), time.time_ns()
+    for ago_s, net in ((2_000, 99), (400, 2), (5, 1)):
+        site.feed(bot.pnl(now - ago_s * SECOND, net, 0, 0, 0))
+    await visit.open(port)
+    label = re.compile(r", last 15 min\. Between 1 and 2\. Now: ")
+    await expect(visit.at("pnl-chart")).to_have_attribute("aria-label", label)
+
+
 async def test_unknown_order_says_so(site, port, visit):
     """An order that the store no longer has is answered in words."""
     feed_everything(site, Bot(), time.time_ns())

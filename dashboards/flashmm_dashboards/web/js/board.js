@@ -31,7 +31,6 @@ export class Board {
     this.selection = fromAddress();
     /** By the address or by hand: then the page never turns to another bot by itself. */
     this.chosen = this.selection.bot !== "";
-    this.rangeS = 900;
     this.cursor = { pnl: null, spread: null, inventory: null, model: null };
     this.connected = false;
     this.lookedMs = 0;
@@ -95,7 +94,7 @@ export class Board {
 
   async loadOne(stream, at, now, signal) {
     try {
-      const points = await fetchHistory(stream, at, now - this.rangeS, now, signal);
+      const points = await fetchHistory(stream, at, now - this.state.rangeS, now, signal);
       if (signal.aborted) return;
       this.state.seriesOf(stream, at).rebase(points);
       this.note("history", "");
@@ -285,13 +284,13 @@ export class Board {
 
   ranges() {
     const buttons = RANGES.map(([name, seconds]) =>
-      el("button", { type: "button", "aria-pressed": String(seconds === this.rangeS), "data-seconds": seconds, onclick: () => this.setRange(seconds) }, name),
+      el("button", { type: "button", "aria-pressed": String(seconds === this.state.rangeS), "data-seconds": seconds, onclick: () => this.setRange(seconds) }, name),
     );
     byId("ranges").append(...buttons);
   }
 
   setRange(seconds) {
-    this.rangeS = seconds;
+    this.state.rangeS = seconds;
     for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(Number(button.dataset.seconds) === seconds));
     this.again();
     this.load();
@@ -341,7 +340,7 @@ export class Board {
     const window = this.window(now / 1000);
     const { times, values } = this.state.seriesOf(name, this.selection);
     this.readout(name);
-    this.charts[name].draw([times, ...(name === "spread" ? values.slice(0, 2) : values)], window, this.words(name));
+    this.charts[name].draw([times, ...(name === "spread" ? values.slice(0, 2) : values)], window, this.words(name, window));
     if (name !== "spread") return;
     this.drawQuoting();
     this.charts.tick.draw([times, values[2]], window, "Share of each second in which the spread was one tick");
@@ -356,14 +355,13 @@ export class Board {
   /** The time range, or as much of it as there is anything to show for. */
   window(now) {
     const begins = CHARTED.map((name) => this.state.seriesOf(name, this.selection).times[0] ?? now);
-    return [Math.max(now - this.rangeS, Math.min(now - WINDOW_MIN_S, ...begins)), now];
+    return [Math.max(now - this.state.rangeS, Math.min(now - WINDOW_MIN_S, ...begins)), now];
   }
 
-  words(name) {
-    const minutes = Math.round(this.rangeS / 60);
-    const [low, high] = this.state.seriesOf(name, this.selection).extent(0);
+  words(name, [from, to]) {
+    const [low, high] = this.state.seriesOf(name, this.selection).extent(0, from);
     const between = low === null ? "" : ` Between ${low} and ${high}.`;
-    return `${byId(`${name}-title`).textContent}, last ${minutes} minutes.${between} Now: ${byId(`${name}-readout`).textContent}`;
+    return `${byId(`${name}-title`).textContent}, last ${format.span(to - from)}.${between} Now: ${byId(`${name}-readout`).textContent}`;
   }
 
   readout(name) {

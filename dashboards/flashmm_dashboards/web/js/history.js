@@ -2,8 +2,8 @@
 
 import { isDecimal, shift, sign, sum } from "./decimal.js";
 import { beganMs } from "./format.js";
+import { stepOf } from "./series.js";
 
-const POINTS = 600;
 /** Names each run of a bot: P&L begins anew with each, which is no loss, and between two nobody saw the market. */
 const RUNS = "target_info";
 
@@ -58,7 +58,7 @@ function bps(text) {
  */
 export async function fetchHistory(stream, at, fromS, toS, signal) {
   const { promql, texts } = QUERIES[stream];
-  const step = Math.max(1, Math.ceil((toS - fromS) / POINTS));
+  const step = stepOf(toS - fromS);
   const start = Math.ceil(fromS / step) * step;
   const end = Math.ceil(toS / step) * step;
   const query = new URLSearchParams({ query: promql(at), start, end, step });

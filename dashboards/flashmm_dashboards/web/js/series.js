@@ -4,6 +4,10 @@ import { isDecimal } from "./decimal.js";
 
 const POINTS_MAX = 20_000;
 const BREAK_S = 90;
+const STEPS = 600;
+
+/** How many seconds apart a range's points are, when they come from a history. */
+export const stepOf = (rangeS) => Math.max(1, Math.ceil(rangeS / STEPS));
 
 export class Series {
   /** names: its columns. */
@@ -31,7 +35,31 @@ export class Series {
     else if (time - last > BREAK_S) this.breakOff();
     this.append(time, texts);
     this.liveFrom = Math.min(this.liveFrom, time);
-    if (this.times.length > POINTS_MAX) this.trim(POINTS_MAX / 10);
+  }
+
+  get full() {
+    return this.length > POINTS_MAX;
+  }
+
+  /**
+   * Make room: the older half becomes what a history of the range would be, one point a step, or the break in it.
+   * Another range's history replaces it.
+   */
+  thin(rangeS) {
+    const half = this.length >> 1;
+    const [step, from] = [stepOf(rangeS), this.times.at(-1) - rangeS];
+    const kept = new Map();
+    for (let place = 0; place < half; place += 1) {
+      const slot = Math.floor(this.times[place] / step);
+      if (this.times[place] >= from && !this.isBreak(kept.get(slot))) kept.set(slot, place);
+    }
+    const places = [...kept.values()];
+    for (const column of this.columns) column.splice(0, half, ...places.map((place) => column[place]));
+    this.liveFrom = Math.max(this.liveFrom, this.times[places.length]);
+  }
+
+  isBreak(place) {
+    return place !== undefined && this.texts.every((column) => column[place] === null);
   }
 
   /** No line leads from the last point to the next one. */
@@ -56,11 +84,11 @@ export class Series {
     this.liveFrom = from;
   }
 
-  /** The least and the greatest text of a column, by value; nulls without any. */
-  extent(column) {
+  /** The least and the greatest text of a column from a time on, by value; nulls without any. */
+  extent(column, from) {
     let [low, high] = [-1, -1];
     this.values[column].forEach((value, place) => {
-      if (value === null) return;
+      if (value === null || this.times[place] < from) return;
       if (low < 0 || value < this.values[column][low]) low = place;
       if (high < 0 || value > this.values[column][high]) high = place;
     });
@@ -77,18 +105,6 @@ export class Series {
     return null;
   }
 
-  /** The last index with any value at or before a time, or -1. */
-  at(time) {
-    let low = 0;
-    let high = this.times.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.times[middle] <= time) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
-
   append(time, texts) {
     this.times.push(time);
     texts.forEach((text, column) => {
@@ -99,11 +115,10 @@ export class Series {
   }
 
   drop() {
-    for (const column of [this.times, ...this.values, ...this.texts]) column.pop();
+    for (const column of this.columns) column.pop();
   }
 
-  trim(count) {
-    for (const column of [this.times, ...this.values, ...this.texts]) column.splice(0, count);
-    this.liveFrom = Math.max(this.liveFrom, this.times[0]);
+  get columns() {
+    return [this.times, ...this.values, ...this.texts];
   }
 }

@@ -56,6 +56,8 @@ function noteRun(known, item, metMs) {
 
 export class State {
   constructor() {
+    /** Of the charts. */
+    this.rangeS = 900;
     this.owners = new Map();
     this.latest = new Map();
     this.series = new Map();
@@ -148,7 +150,10 @@ export class State {
     if (BROKEN_BY_RUNS.has(stream) && before && before.run !== item.run) this.seriesOf(stream, item).breakOff();
     const merged = stream === "model" ? { ...before, ...item } : item;
     this.latest.set(name, merged);
-    if (stream in SERIES) this.seriesOf(stream, item).push(item.time_ms / 1000, SERIES[stream].texts(merged));
+    if (!(stream in SERIES)) return;
+    const series = this.seriesOf(stream, item);
+    series.push(item.time_ms / 1000, SERIES[stream].texts(merged));
+    if (series.full) series.thin(this.rangeS);
   }
 
   /** A snapshot may hold what is here already. */
