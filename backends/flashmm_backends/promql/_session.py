@@ -33,6 +33,7 @@ class Session:
             selection = self.source.select(matchers, start_ms, end_ms)
             held = 0 if selection.histograms is None else len(selection.histograms.times_ms)
             self.budget.take(len(selection.times_ms) + held)
+            self.notes |= dict.fromkeys(selection.annotations)
             self._selections[key] = selection
         return self._selections[key]
 

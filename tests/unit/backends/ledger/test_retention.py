@@ -1,7 +1,9 @@
 """What is forgotten, what stands for it, and that the ledger says so."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
+from urllib.parse import urlencode
 
 import numpy as np
 from hypothesis import given
@@ -16,6 +18,7 @@ from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._rollup import rolled_up
 from flashmm_backends.ledger._select import ROLLED_UP
 from flashmm_backends.ports import Window
+from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
 from flashmm_backends.promql.source import Matcher, MatchOp
 
 NOW_MS = START_NS // 1_000_000 // 3_600_000 * 3_600_000
@@ -124,6 +127,22 @@ async def test_size_ends_raw_points_before_age(open_ledger: Opener) -> None:
         new = ledger.select([EVERYTHING], NOW_MS + 3 * HOUR_MS, NOW_MS + 4 * HOUR_MS)
         assert not new.annotations
         assert len(new.times_ms) == 120
+
+
+async def test_an_answer_out_of_rolled_up_samples_carries_the_warning(open_ledger: Opener) -> None:
+    """Once, however many selectors read them; instant and range queries alike; newer samples carry none."""
+    async with open_ledger(replace(QUIET, raw_bytes_max=1, resident_points=0)) as ledger:
+        await seal_hours(ledger, 4)
+        await ledger.maintain()
+        metrics = PromqlMetrics(Engine(ledger))
+        api, query, old_s = PrometheusApi(metrics, ledger), "count_over_time(gauge[1m]) + gauge", NOW_MS / 1e3 + 59
+        grid = {"start": old_s, "end": old_s, "step": 1}
+        asked = [("query", {"time": old_s}), ("query_range", grid), ("query", {"time": old_s + 3 * 3600})]
+        answers = [await api.handle("GET", path, urlencode({"query": query, **times})) for path, times in asked]
+        metrics.close()
+    bodies = [json.loads(answer.body) for answer in answers]
+    assert [len(body["data"]["result"]) for body in bodies] == [1, 1, 1]
+    assert [body.get("warnings") for body in bodies] == [[ROLLED_UP], [ROLLED_UP], None]
 
 
 async def test_nothing_falls_short_where_there_is_room(ledger: Ledger) -> None:
