@@ -1,14 +1,25 @@
 """What the ledger knows of orders: their events, and the ids of their traces, long before Tempo's search does."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from flashmm_backends.batch import Event, EventValue
 from flashmm_backends.ports import EventReader, EventTable, Window
 from flashmm_instrumentation.semconv import events as kinds
 
 _KINDS: Final = (kinds.ORDER.name, kinds.FILL.name)
+_CHOSEN_BY: Final = ("order_id", "venue", "symbol", "side")
+"""What an order's events and its placement's root both have."""
 _ENVELOPE: Final = ("time_ns", "run", "seq", "bot", "account", "trace_id", "span_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A trace, and the time of the last event that tells of it."""
+
+    trace_id: bytes
+    time_ns: int
 
 
 class OrderEvents:
@@ -28,13 +39,15 @@ class OrderEvents:
         ]
         return sorted(found, key=lambda event: (event.time_ns, event.seq))
 
-    async def traces(self, window: Window) -> list[bytes]:
-        """Ids of the traces that order events of a window belong to, the latest first, each once."""
-        if self._reader is None or window.end_ns <= window.start_ns:
+    async def traces(self, window: Window, where: Mapping[str, str]) -> Sequence[Heard]:
+        """The traces that order events of a window belong to, the last heard of first. where: as for placements."""
+        if self._reader is None:
             return []
-        table = await self._reader.events(kinds.ORDER.name, window)
-        ids = cast("list[bytes]", table.columns["trace_id"].tolist())
-        return [trace_id for trace_id in dict.fromkeys(reversed(ids)) if trace_id]
+        chosen = {name: value for name, value in where.items() if name in _CHOSEN_BY}
+        table = await self._reader.events(kinds.ORDER.name, window, chosen)
+        times_ns, ids = (table.columns[name].tolist() for name in ("time_ns", "trace_id"))
+        latest = dict(zip(ids, times_ns, strict=True))
+        return sorted((Heard(*each) for each in latest.items() if each[0]), key=lambda heard: -heard.time_ns)
 
 
 def _rows(table: EventTable) -> Iterator[Event]:

@@ -7,6 +7,7 @@ the ids of their traces, so with an event reader the newest orders are found thr
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from heapq import nlargest
 from typing import Final
 
 import httpx
@@ -16,7 +17,7 @@ from flashmm_backends.lgtm import _traceql as traceql
 from flashmm_backends.lgtm._answers import NotAnAnswer
 from flashmm_backends.lgtm._endpoint import Endpoint, Time, connected
 from flashmm_backends.lgtm._failures import Story
-from flashmm_backends.lgtm._order_events import OrderEvents
+from flashmm_backends.lgtm._order_events import Heard, OrderEvents
 from flashmm_backends.lgtm._settings import EndpointSettings, TempoSettings
 from flashmm_backends.lgtm._tempo_answers import Arrived, arrived, found_orders, found_traces, matches
 from flashmm_backends.ports import EventReader, NotFound, OrderSummary, OrderTrace, QueryRefused, Window
@@ -25,6 +26,10 @@ _STORY: Final = Story("Tempo", "traces")
 _NS: Final = 10**9
 _UNSEARCHED_NS: Final = 60 * _NS
 """Tempo's cut-off, and time for it to make its blocks."""
+_HEARD_WITHIN_NS: Final = 5 * _NS
+"""How long after its start, which is the tick that it answers, an order's first event may come."""
+_YOUNG_ASKED_MAX: Final = 4_000
+"""Young traces asked for by one list: of more, those heard of first come once a search finds them."""
 _SEARCHED_S_MIN: Final = 60
 _BEFORE_NS: Final = 60 * _NS
 _TRACES_OF_ORDER_MAX: Final = 500
@@ -69,7 +74,7 @@ class TempoTraces:
     ) -> Sequence[OrderSummary]:
         """See TraceReader: the latest first. Raises QueryRefused, Unavailable."""
         query = traceql.of_placements(where)
-        found = {order.trace_id: order for order in await self._unsearched(window, where, limit)}
+        found = {order.trace_id: order for order in await self._unsearched(window, where or {}, limit)}
         for part in self._parts(window):
             if len(found) >= limit and part.end_ns <= min(order.start_ns for order in found.values()):
                 break
@@ -86,18 +91,20 @@ class TempoTraces:
             yield Window(start_ns, end_ns)
             end_ns = start_ns
 
-    async def _unsearched(self, window: Window, where: Mapping[str, str] | None, limit: int) -> list[OrderSummary]:
-        """Placements too young to be searched."""
+    async def _unsearched(self, window: Window, where: Mapping[str, str], limit: int) -> list[OrderSummary]:
+        """Placements too young to be searched: at least the latest, up to the limit."""
         young = Window(max(window.start_ns, self._now_ns() - _UNSEARCHED_NS), window.end_ns)
-        ids = (await self._events.traces(young))[:limit]
-        traces = await asyncio.gather(*(self._ask_trace(trace_id) for trace_id in ids))
-        return [
-            trace.placement
-            for trace in traces
-            if trace.placement
-            and young.start_ns <= trace.placement.start_ns < young.end_ns
-            and matches(_root(trace).attributes, where)
-        ]
+        if young.end_ns <= young.start_ns:
+            return []
+        heard = await self._events.traces(Window(young.start_ns, young.end_ns + _HEARD_WITHIN_NS), where)
+        found: list[OrderSummary] = []
+        for part in _parts(heard[:_YOUNG_ASKED_MAX], self._settings.concurrent_max):
+            latest = nlargest(limit, (order.start_ns for order in found))
+            if len(latest) == limit and min(latest) >= part[0].time_ns:
+                break  # an order starts before it is heard of: no later one can follow
+            traces = await asyncio.gather(*(self._ask_trace(each.trace_id) for each in part))
+            found += [order for trace in traces if (order := _placed(trace, young, where))]
+        return found
 
     async def _search_order(self, order_id: str, begin_ns: int) -> list[bytes]:
         begin_ns = max(begin_ns, self._now_ns() - self._lookback_ns)
@@ -171,6 +178,17 @@ class TempoTraces:
 
     def _now_ns(self) -> int:
         return int(self._endpoint.passing.wall() * _NS)
+
+
+def _parts(heard: Sequence[Heard], size: int) -> Iterator[Sequence[Heard]]:
+    return (heard[at : at + size] for at in range(0, len(heard), size))
+
+
+def _placed(trace: Arrived, window: Window, where: Mapping[str, str]) -> OrderSummary | None:
+    """The order that a trace placed, if it is one of those wanted."""
+    order = trace.placement
+    wanted = order and window.start_ns <= order.start_ns < window.end_ns and matches(_root(trace).attributes, where)
+    return order if wanted else None
 
 
 def _root(trace: Arrived) -> Span:

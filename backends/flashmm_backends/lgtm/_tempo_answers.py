@@ -115,8 +115,8 @@ def _summary(trace_id: bytes, start_ns: int, duration_ns: int, attributes: Mappi
     )
 
 
-def matches(span_attributes: Mapping[str, object], where: Mapping[str, str] | None) -> bool:
+def matches(span_attributes: Mapping[str, object], where: Mapping[str, str]) -> bool:
     """Whether a placement's root has these values."""
     return attr.ORDER_ID in span_attributes and all(
-        span_attributes.get(ATTRIBUTES[name]) == value for name, value in (where or {}).items()
+        span_attributes.get(ATTRIBUTES[name]) == value for name, value in where.items()
     )

@@ -48,9 +48,9 @@ def wire(
     }
 
 
-def root(trace_id: bytes = TRACE, order_id: str = "o-1", start_ns: int = NOW_NS - 10**9) -> Any:
+def root(trace_id: bytes = TRACE, order_id: str = "o-1", start_ns: int = NOW_NS - 10**9, symbol: str = "BTC") -> Any:
     """A placement's root."""
-    told = {"flashmm__order__id": order_id, "flashmm__symbol": "BTC", "flashmm__side": "buy"}
+    told = {"flashmm__order__id": order_id, "flashmm__symbol": symbol, "flashmm__side": "buy"}
     return wire("order", trace_id, 1, 0, start_ns, **told, flashmm__order__outcome="acked")
 
 
@@ -94,22 +94,26 @@ class Tempo:
 
 @dataclass(slots=True)
 class Events:
-    """An event reader with some order events: (time, order id, trace id)."""
+    """An event reader with some order events: (time, order id, trace id). symbols: by order id, of those not BTC."""
 
     rows: Sequence[tuple[int, str, bytes]]
+    symbols: Mapping[str, str] = field(default_factory=dict[str, str])
 
     async def events(self, kind: str, window: Window, where: Mapping[str, str] | None = None) -> EventTable:
-        order_id = (where or {}).get("order_id")
+        told = [self._row(seq) for seq in range(len(self.rows)) if kind == "flashmm.order"]
         rows = [
-            (*row, i)
-            for i, row in enumerate(self.rows)
-            if kind == "flashmm.order" and window.start_ns <= row[0] < window.end_ns and order_id in (None, row[1])
+            row
+            for row in told
+            if window.start_ns <= row["time_ns"] < window.end_ns and row.items() >= (where or {}).items()
         ]
-        names = ("time_ns", "order_id", "trace_id", "seq")
-        columns = {name: _objects([row[i] for row in rows]) for i, name in enumerate(names)}
-        envelope = {name: _objects(["x"] * len(rows)) for name in ("run", "bot", "account")}
-        spans = {"span_id": _objects([b""] * len(rows))}
-        return EventTable(kind, window, {**columns, **envelope, **spans}, Completeness(0, 0))
+        columns = {name: _objects([row[name] for row in rows]) for name in self._row(0)}
+        return EventTable(kind, window, columns, Completeness(0, 0))
+
+    def _row(self, seq: int) -> dict[str, Any]:
+        time_ns, order_id, trace_id = self.rows[seq]
+        envelope = {"run": "x", "seq": seq, "bot": "x", "account": "x", "trace_id": trace_id, "span_id": b""}
+        fields = {"order_id": order_id, "symbol": self.symbols.get(order_id, "BTC"), "side": "buy"}
+        return {"time_ns": time_ns, **envelope, **fields}
 
     async def completeness(self, kind: str, window: Window) -> Completeness:
         return (await self.events(kind, window)).completeness
@@ -223,7 +227,7 @@ async def test_an_order_too_young_to_be_searched() -> None:
             order = await traces.order("o-1")
     assert [span.name for span in order.placement] == ["order", "ack"]
     assert [(event.kind, event.seq) for event in order.events] == [("flashmm.order", 0), ("flashmm.order", 1)]
-    assert order.events[0].fields == {"order_id": "o-1"}
+    assert order.events[0].fields == {"order_id": "o-1", "symbol": "BTC", "side": "buy"}
 
 
 async def test_the_list_of_orders() -> None:
@@ -262,6 +266,36 @@ async def test_the_youngest_orders_come_from_their_events() -> None:
             newest = await traces.orders(Window(NOW_NS - 10**11, NOW_NS), limit=1)
     assert [order.order_id for order in orders] == ["o-1", "o-0"]
     assert len(newest) == 1
+
+
+async def test_a_young_order_is_found_behind_many_of_other_symbols() -> None:
+    """The events are chosen as the list is: no other order takes the place of one that is wanted."""
+    tempo, placed = Tempo(), [(NOW_NS - 10**9 + i, f"o-{i}", i.to_bytes(16, "big")) for i in range(1, 202)]
+    for start_ns, order_id, trace_id in placed:
+        symbol = "ETH" if order_id == "o-1" else "BTC"
+        tempo.traces[trace_id] = [trace(root(trace_id, order_id, start_ns, symbol))]
+    with running_store(by=tempo.answer) as store:
+        async with reader(store, events=Events(placed, {"o-1": "ETH"})) as traces:
+            orders = await traces.orders(Window(NOW_NS - 10**10, NOW_NS), {"symbol": "ETH"}, 100)
+    assert [order.order_id for order in orders] == ["o-1"]
+    assert len([asked for asked in store.asked if "traces/" in asked.path]) == 1
+
+
+async def test_young_orders_come_whole_and_latest_first_page_by_page() -> None:
+    """Also where events of cancels lie between, the first placed is heard of last, and its start ends the window."""
+    ids = [bytes([i]) * 16 for i in range(1, 5)]
+    tempo = Tempo({each: [trace(root(each, f"o-{i}", NOW_NS - 10**9 + i))] for i, each in enumerate(ids)})
+    heard_ns = NOW_NS - 10**8
+    placed = [(heard_ns - i, f"o-{i}", each) for i, each in enumerate(ids)]
+    cancels = [(heard_ns + i, "o-0", bytes([100 + i]) * 16) for i in range(1, 40)]
+    with running_store(by=tempo.answer) as store:
+        async with reader(store, events=Events(placed[::-1] + cancels)) as traces:
+            begin_ns, found_ids = NOW_NS - 10**10, list[str]()
+            end_ns = NOW_NS
+            while page := await traces.orders(Window(begin_ns, end_ns), None, 1):
+                found_ids += [order.order_id for order in page]
+                end_ns = page[-1].start_ns
+    assert found_ids == ["o-3", "o-2", "o-1", "o-0"]
 
 
 async def test_more_is_asked_for_where_the_rounding_displaces() -> None:
