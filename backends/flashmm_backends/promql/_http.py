@@ -34,7 +34,6 @@ _STATUS: Final = {
 _POSTED: Final = frozenset({"query", "query_range", "query_exemplars", "series", "labels"})
 """What takes a form as well as an address."""
 _JSON: Final = {"content-type": "application/json"}
-_POINTS_MAX: Final = 11_000
 _EMPTY_MATCH: Final = "match[] must contain at least one non-empty matcher"
 _EMPTY_SELECTOR: Final = "parse error: vector selector must contain at least one non-empty matcher"
 _TRUNCATED: Final = "results truncated due to limit"
@@ -140,7 +139,7 @@ class PrometheusApi:
 
     async def _query_range(self, parameters: Parameters) -> bytes:
         limit = parameters.limit()
-        start_ms, end_ms, step_ms = _grid(parameters)
+        start_ms, end_ms, step_ms = _grid(parameters, self._limits.steps)
         text, seconds = self._query_text(parameters), _timeout_seconds(parameters)
         with _parameter_errors("query"):
             result = await _within(seconds, self._metrics.query_range(text, start_ms, end_ms, step_ms))
@@ -262,7 +261,7 @@ async def _within(seconds: float, answer: Awaitable[T]) -> T:
         raise QueryRefused("timeout", "query timed out in expression evaluation") from None
 
 
-def _grid(parameters: Parameters) -> tuple[int, int, int]:
+def _grid(parameters: Parameters, steps_max: int) -> tuple[int, int, int]:
     """Start, end and step of a range query, milliseconds."""
     start_ms = parameters.parsed("start", time_ms)
     end_ms = parameters.parsed("end", time_ms)
@@ -273,11 +272,11 @@ def _grid(parameters: Parameters) -> tuple[int, int, int]:
         raise refused(
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
-    if (end_ms - start_ms) * 1_000_000 // step_ns > _POINTS_MAX:
+    if (end_ms - start_ms) * 1_000_000 // step_ns > steps_max:
         raise QueryRefused(
             "bad_data",
-            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution "
-            "(?step=XX)",
+            f"exceeded maximum resolution of {steps_max:,} points per timeseries. Try decreasing the query "
+            "resolution (?step=XX)",
         )
     return start_ms, end_ms, step_ns // 1_000_000
 

@@ -44,7 +44,7 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
         f"PromQL at one time. {_FORM}", _QUERY, _parameter("time", f"{_TIME}; empty is now."), _TIMEOUT, _LIMIT
     ),
     "/api/v1/query_range": _path(
-        f"PromQL over a range, at most 11,000 points a series. {_FORM}",
+        f"PromQL over a range, at most `query.steps` points a series. {_FORM}",
         _QUERY,
         _parameter("start", f"{_TIME}.", required=True),
         _parameter("end", f"{_TIME}.", required=True),

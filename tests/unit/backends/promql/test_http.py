@@ -11,7 +11,7 @@ import pytest
 from flashmm_backends.batch import Exemplar
 from flashmm_backends.histogram import NO_BUCKETS, Buckets, NativeHistogram
 from flashmm_backends.ports import InstantResult, RangeResult, RangeSeries, Unavailable, VectorSample
-from flashmm_backends.promql import Engine, ExemplarSeries, Matcher, Metadata, PrometheusApi, PromqlMetrics
+from flashmm_backends.promql import Engine, ExemplarSeries, Limits, Matcher, Metadata, PrometheusApi, PromqlMetrics
 from flashmm_backends.promql.testing import MemorySource, labels_of
 
 UP = labels_of("up", job="a")
@@ -266,3 +266,16 @@ async def test_methods(api: PrometheusApi) -> None:
 async def test_the_own_lookback_may_be_asked_for(api: PrometheusApi, asked: str) -> None:
     """As may the default."""
     assert (await answer(api, "query", query="1", lookback_delta=asked))["data"]["resultType"] == "scalar"
+
+
+@pytest.mark.parametrize("steps", [5, 20_000])
+async def test_the_points_of_a_range_query_are_bounded_by_the_setting(steps: int) -> None:
+    """Below Prometheus's 11,000 and above."""
+    source, limits = MemorySource(), Limits(steps=steps)
+    metrics = PromqlMetrics(Engine(source, limits))
+    api = PrometheusApi(metrics, source, limits=limits)
+    most = await answer(api, "query_range", query="vector(1)", start=0, end=steps, step=1)
+    more = await answer(api, "query_range", 400, query="vector(1)", start=0, end=steps + 1, step=1)
+    metrics.close()
+    assert len(most["data"]["result"][0]["values"]) == steps + 1
+    assert more["error"].startswith(f"exceeded maximum resolution of {steps:,} points per timeseries.")
