@@ -72,16 +72,18 @@ class Supervisor:
         failures = 0
         while True:
             begin = loop.time()
-            why = await self._once(service)
+            error = await self._once(service)
+            why = f"{type(error).__name__}: {error}" if error else "it returned"
             failures = 1 if loop.time() - begin > self._backoff.calm else failures + 1
             delay = self._backoff.delay(failures)
-            _log.error("%s failed, starts again in %.1f s: %s", service.name, delay, why)
+            trace = error if failures == 1 else None  # the same one again and again would bury the rest
+            _log.error("%s failed, starts again in %.1f s: %s", service.name, delay, why, exc_info=trace)
             self._health.move(service.name, Status.RECOVERABLE_ERROR, why)
             await asyncio.sleep(delay)
             self._health.move(service.name, Status.STARTING)
 
-    async def _once(self, service: Service) -> str:
-        """Run a service to its end and say why it ended.
+    async def _once(self, service: Service) -> Exception | None:
+        """Run a service to its end, and return what ended it; None where it returned.
 
         The one place that may catch everything: a service must not take its siblings down.
         """
@@ -94,9 +96,8 @@ class Supervisor:
             self._health.move(service.name, Status.PERMANENT_ERROR, str(error))
             raise
         except Exception as error:  # noqa: BLE001 - the supervision boundary
-            _log.debug("%s failed", service.name, exc_info=error)
-            return f"{type(error).__name__}: {error}"
-        return "it returned"
+            return error
+        return None
 
     def _stop(self, name: str) -> None:
         self._health.move(name, Status.STOPPING)

@@ -64,6 +64,21 @@ async def test_a_service_that_fails_or_returns_starts_again_and_its_sibling_does
     assert {item.status for item in health.components} == {Status.STOPPED}
 
 
+async def test_the_log_holds_where_a_service_failed(caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback with the first failure in a row, each failure in a line."""
+    flaky = Flaky(3, RuntimeError("lost"))
+    running = asyncio.create_task(Supervisor([flaky], Health(lambda: 0), QUICK).run())
+    await asyncio.wait_for(flaky.up.wait(), 60)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+    assert all("flaky failed" in record.message and "lost" in record.message for record in caplog.records)
+    first, *later = [record.exc_text or "" for record in caplog.records]
+    assert "raise self.error" in first
+    assert later == ["", ""]
+
+
 async def test_a_service_that_cannot_start_ends_the_run_with_its_own_words() -> None:
     """A configuration that cannot work is not retried."""
     error = CannotStart("http", "port 1 is taken")
