@@ -161,8 +161,9 @@ class Archive:
             self._bucket.remove(name)
             self._marks.forget(name)
             self._count("removed")
-        while not self._stopping and (waiting := self._waiting()):
-            self._upload(waiting[0])
+        for file in self._waiting():
+            if not self._stopping:
+                self._upload(file)
         self._evict()
         self._tell("")
         self._report()
@@ -186,7 +187,8 @@ class Archive:
     def _upload(self, file: "SealedFile") -> None:
         self._report()
         source = self._directory / file.path
-        if not source.exists():  # forgotten meanwhile
+        if not source.exists():
+            self._known().miss(file)
             return
         self._marks.begin(file.path)
         self._bucket.put(source, object_name(file.path))

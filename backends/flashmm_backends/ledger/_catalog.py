@@ -1,5 +1,6 @@
 """What there is to read: sealed files and tables of recent rows, as snapshots that readers pin."""
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -20,6 +21,8 @@ ROLLUPS: Final = "rollups"
 HISTOGRAM_ROLLUPS: Final = "histogram_rollups"
 WIDE: Final = -1
 """The part of points too scattered in time to be filed by hour."""
+
+_log = logging.getLogger("flashmm.ledger")
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _KEYS: Final = ".keys"
@@ -85,6 +88,7 @@ class Catalog:
         self.directory = directory
         self._archive = archive
         self._read: dict[str, tuple[int, float]] = {}
+        """By path: the latest version that a reader of it had pinned, and when that was."""
         self.snapshot = Snapshot()
         self.damaged: list[SealedFile] = []
         self._lock = threading.Lock()
@@ -161,8 +165,11 @@ class Catalog:
 
         Raises QueryRefused, Unavailable.
         """
+        now_s = time.time()
         with self._lock:
-            self._read |= {file.path: (snapshot.version, time.time()) for file in files}
+            for file in files:
+                latest, _ = self._read.get(file.path, (0, 0.0))
+                self._read[file.path] = max(latest, snapshot.version), now_s
         if self._archive is not None:
             self._archive.fetch(files)
         return _paths_sql(self.directory, files)
@@ -194,6 +201,13 @@ class Catalog:
             self._read.pop(file.path, None)
             self.path(file).unlink(missing_ok=True)
             return True
+
+    def miss(self, file: SealedFile) -> None:
+        """The file is not on the disk: count it as damaged, unless it was forgotten meanwhile."""
+        with self._lock:
+            if file in self.snapshot.files.get(file.kind, ()) and file not in self.damaged:
+                self.damaged.append(file)
+                _log.error("the sealed file %s is missing, reads of its time fail", file.path)
 
     def change(self, added: Sequence[SealedFile] = (), removed: Sequence[SealedFile] = ()) -> None:
         """Publish a committed change of the files; removed ones are unlinked after their last reader."""

@@ -127,6 +127,23 @@ async def test_storage_that_is_away_stops_nothing(tmp_path: Path) -> None:
         server.stop()
 
 
+async def test_a_file_that_is_gone_holds_up_no_other(tmp_path: Path) -> None:
+    """It is counted as damaged; the others are archived and leave the disk."""
+    registry = CollectorRegistry()
+    server = s3_server(tmp_path, BUCKET)
+    async with opened(tmp_path, settings(server), registry=registry) as ledger:
+        await fill(ledger)
+        first, *others = sorted(local(tmp_path))
+        (tmp_path / "ledger" / "sealed" / first.replace(".", "/", 1)).unlink()
+        with server:
+            await until(lambda: objects(tmp_path) == set(others) and not local(tmp_path), within_s=20.0)
+            await ledger.maintain()
+            assert registry.get_sample_value("flashmm_ledger_damaged_files") == 1
+            status = ledger.archive_status
+            assert status is not None
+            assert (status.fault, status.waiting_files) == ("", 1)
+
+
 async def test_retention_deletes_objects(tmp_path: Path) -> None:
     """What the ledger forgets leaves the bucket too, also when it forgot with the storage away."""
     server = s3_server(tmp_path, BUCKET)

@@ -1,6 +1,7 @@
 """The ledger's parts on their own, where the whole would take too long to get there."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from flashmm_backends import ledger as package
 from flashmm_backends.batch import Batch, Exemplar
 from flashmm_backends.ledger import Ledger, LedgerSettings
 from flashmm_backends.ledger._applier import Applier
-from flashmm_backends.ledger._catalog import Catalog
+from flashmm_backends.ledger._catalog import POINTS, Catalog, SealedFile
 from flashmm_backends.ledger._chunks import chunk_of, combined, gather
 from flashmm_backends.ledger._database import Database, fetch
 from flashmm_backends.ledger._head import Head
@@ -327,6 +328,24 @@ async def test_the_maintenance_thread_seals_by_itself(open_ledger: Opener) -> No
 
         await until(sealed)
         assert len(ledger.select([Matcher("job", MatchOp.EQ, "a")], 0, 2**62).times_ms) == 5
+
+
+def test_an_older_reader_leaves_a_newer_ones_files(tmp_path: Path) -> None:
+    """A file that two read at once stays until both are done, whichever was first."""
+    catalog, path = Catalog(tmp_path), tmp_path / "read.parquet"
+    path.touch()
+    read, other = (SealedFile(i, POINTS, f"{name}.parquet", *[0] * 11) for i, name in ((1, "read"), (2, "other")))
+    catalog.change([read])
+    with ExitStack() as newer:
+        with catalog.reading() as old:
+            catalog.change([other])
+            new = newer.enter_context(catalog.reading())
+            catalog.readable(new, [read])
+            catalog.readable(old, [read])
+        assert not catalog.evict(read)
+        assert path.exists()
+    assert catalog.evict(read)
+    assert not path.exists()
 
 
 def test_a_chunk_gives_its_samples_back() -> None:
