@@ -1,10 +1,10 @@
 """From request bytes to a batch: reading, refusing, deduplicating. No I/O, no loop."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from flashmm_backends.batch import Batch, Event, HistogramPoints, Points, Series
 from flashmm_backends.naming import series_id, target_info_times_ms
 from flashmm_receiver._attributes import AttributeLimits
 from flashmm_receiver._bounds import check_messages
-from flashmm_receiver._decoded import Decoded
+from flashmm_receiver._decoded import Decoded, Keys, keys_of, span_key
 from flashmm_receiver._dedup import RecentKeys, Streams
 from flashmm_receiver._delta import DeltaSums
 from flashmm_receiver._families import Families, ResourceFamily
@@ -26,6 +26,7 @@ from flashmm_receiver._series import NoPlace, SeriesLimits, SeriesTable
 from flashmm_receiver._spans import SpansReader
 from flashmm_receiver.settings import ReceiverSettings
 
+_T = TypeVar("_T")
 _NS: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 _LIGHT_BYTES: Final = 16_384
@@ -85,30 +86,32 @@ class Decoder:
 
     def _decode_spans(self, data: bytes, now_ns: int) -> Decoded:
         job = self._spans.read(data, now_ns, now_ns + self._future_ns)
-        spans = [span for span in job.spans if self._recent_spans.add(_span_key(span))]
+        spans, repeated = _divided(job.spans, lambda span: self._recent_spans.add(span_key(span)))
         batch = Batch(now_ns, resources=list(job.resources.values()), spans=spans) if spans else None
         return Decoded(
             job.refusals,
             batch,
             {"spans": len(spans)},
-            {"spans": len(job.spans) - len(spans)},
+            {"spans": len(repeated)},
+            keys_of(Batch(now_ns, spans=repeated)),
             forget=[partial(self._forget_spans, spans)],
         )
 
     def _forget_spans(self, spans: Sequence[Span]) -> None:
         for span in spans:
-            self._recent_spans.remove(_span_key(span))
+            self._recent_spans.remove(span_key(span))
 
     def _decode_logs(self, data: bytes, now_ns: int) -> Decoded:
         job = self._logs.read(data, now_ns, now_ns + self._future_ns)
         self.unknown_fields += job.unknown_fields
-        events = [event for event in job.events if self._streams.add((event.run, event.kind), event.seq)]
+        events, repeated = _divided(job.events, lambda event: self._streams.add((event.run, event.kind), event.seq))
         batch = Batch(now_ns, resources=list(job.resources.values()), logs=job.logs, events=events)
         return Decoded(
             job.refusals,
             batch if events or job.logs else None,
             {"events": len(events), "logs": len(job.logs)},
-            {"events": len(job.events) - len(events)},
+            {"events": len(repeated)},
+            keys_of(Batch(now_ns, events=repeated)),
             forget=[partial(self._forget_events, events)],
         )
 
@@ -117,8 +120,13 @@ class Decoder:
             self._streams.remove((event.run, event.kind), event.seq)
 
 
-def _span_key(span: Span) -> bytes:
-    return span.trace_id + span.span_id
+def _divided(items: Iterable[_T], is_new: Callable[[_T], bool]) -> tuple[list[_T], list[_T]]:
+    """Those that are new, and the others."""
+    new: list[_T] = []
+    others: list[_T] = []
+    for item in items:
+        (new if is_new(item) else others).append(item)
+    return new, others
 
 
 class MetricsAdmission:
@@ -129,8 +137,9 @@ class MetricsAdmission:
         self._deltas = deltas
         self._job = job
         self._forget: list[Callable[[], None]] = [partial(deltas.take_back, job.deltas)]
-        self._duplicates = job.duplicates
+        self._duplicates = len(job.repeated)
         self._dropped: set[tuple[int, int]] = set()
+        """Slots and milliseconds of duplicates."""
 
     def decoded(self) -> Decoded:
         """Admit all points and make the batch."""
@@ -156,6 +165,7 @@ class MetricsAdmission:
             batch if count else None,
             {"points": count},
             {"points": self._duplicates},
+            self._repeated(),
             stored=[partial(self._series.confirm, unsaved)],
             forget=self._forget,
         )
@@ -170,6 +180,9 @@ class MetricsAdmission:
         self._duplicates += int((~new).sum())
         self._dropped.update(zip(slots[~new].tolist(), times_ms[~new].tolist(), strict=True))
         return new
+
+    def _repeated(self) -> Keys:
+        return {(int(self._series.ids[slot]), time_ms) for slot, time_ms in self._dropped.union(self._job.repeated)}
 
     def _is_dropped(self, item: PointExemplar) -> bool:
         return (item.slot, item.time_ms) in self._dropped

@@ -1,22 +1,18 @@
 """Decode, tap, store, answer: the way of one request, whatever transport it came by."""
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from flashmm_backends.batch import Batch
-from flashmm_backends.ports import BatchRefused, Store, Tap, Unavailable
-from flashmm_receiver._decoded import Decoded
+from flashmm_backends.ports import Store, Tap
+from flashmm_receiver._appends import Append, Appends, holding
+from flashmm_receiver._decoded import Decoded, Keys
 from flashmm_receiver._decoder import Decoder, Signal
-from flashmm_receiver._parts import parts
 from flashmm_receiver._telemetry import ReceiverTelemetry
 from flashmm_receiver._worker import Worker, ended
-from flashmm_receiver.errors import ComeBack, Malformed, Overloaded
-
-_log = logging.getLogger(__name__)
+from flashmm_receiver.errors import ComeBack, Overloaded
 
 Clock = Callable[[], int]
 """UTC wall clock in nanoseconds."""
@@ -70,13 +66,9 @@ class Intake:
         self._worker = worker
         self._decoding = asyncio.Lock()
         self._large: set[asyncio.Task[Answer]] = set()
-        self._store = store
-        self._taps = taps
+        self._appends = Appends(store, taps, self._decoding, telemetry)
         self._clock = clock
         self._telemetry = telemetry
-        self._appending: set[asyncio.Task[bool]] = set()
-        self._failed_taps: set[int] = set()
-        self._store_refuses = False
 
     async def take(self, signal: Signal, body: bytes) -> Answer:
         """Take one protobuf body. Raises Malformed, TooLarge, ComeBack.
@@ -98,12 +90,11 @@ class Intake:
                 decoded = self._decode(signal, body)
             else:
                 decoded = await self._worker.run(self._decode, signal, body)
-        before = list(self._appending) if decoded.has_duplicates else []
+        earlier = list(self._appends) if decoded.repeated else []
         if decoded.batch is not None:
-            await self._append(signal, decoded, decoded.batch)
-        if before and not all(await asyncio.gather(*(asyncio.shield(task) for task in before))):
-            raise ComeBack("an earlier delivery of the same records could not be stored")
+            await self._store(self._appends.begin(f"append {signal}", decoded, decoded.batch))
         self._count(signal, decoded)
+        await self._wait_for(earlier, decoded.repeated)
         return Answer(decoded.refusals.total, decoded.refusals.message)
 
     def _decode(self, signal: Signal, body: bytes) -> Decoded:
@@ -122,64 +113,19 @@ class Intake:
         yield
         self._telemetry.decode_seconds.labels(signal).observe(perf_counter() - begin)
 
-    async def _append(self, signal: Signal, decoded: Decoded, batch: Batch) -> None:
-        """Tap and store. The task goes on when the sender hangs up: what was begun is finished either way."""
-        task = asyncio.create_task(self._store_or_forget(decoded, batch), name=f"append {signal}")
-        self._appending.add(task)
-        task.add_done_callback(self._appending.discard)
-        try:
-            kept = await asyncio.shield(task)
-        except BatchRefused as error:
-            raise Malformed(str(error)) from error
-        if not kept:
-            raise ComeBack("the store could not keep the request")
+    async def _store(self, append: Append) -> None:
+        refused = await asyncio.shield(append.task)
+        if refused:
+            raise refused
 
-    async def _store_or_forget(self, decoded: Decoded, batch: Batch) -> bool:
-        then = decoded.forget
-        try:
-            await self._tap_all(batch)
-            await self._store.append(batch)
-            then = decoded.stored
-            self._note_store(None)
-        except Unavailable as error:
-            self._note_store(error)
-        finally:
-            async with self._decoding:
-                for step in then:
-                    step()
-        return then is decoded.stored
-
-    def _note_store(self, error: Unavailable | None) -> None:
-        """Log when the store begins to refuse, and when it takes again."""
-        if (error is not None) is not self._store_refuses:
-            self._store_refuses = error is not None
-            if error is None:
-                _log.warning("the store takes requests again")
-            else:
-                _log.warning("the store takes no requests, senders are asked to come back: %s", error)
-
-    async def _tap_all(self, batch: Batch) -> None:
-        if not self._taps:
-            return
-        first, *others = parts(batch)
-        self._tap(first)
-        for part in others:
-            await asyncio.sleep(0)
-            self._tap(part)
-
-    def _tap(self, batch: Batch) -> None:
-        for tap in self._taps:
-            try:
-                tap(batch)
-            except Exception:  # noqa: BLE001 - a live view must not cost the ledger a batch
-                self._tap_failed(tap)
-
-    def _tap_failed(self, tap: Tap) -> None:
-        name = getattr(tap, "__qualname__", type(tap).__name__)
-        self._telemetry.tap_errors.labels(name).inc()
-        if id(tap) not in self._failed_taps:
-            self._failed_taps.add(id(tap))
-            _log.exception("live tap %s raised; its view misses a batch (told once)", name)
+    async def _wait_for(self, earlier: Iterable[Append], repeated: Keys) -> None:
+        """Have those stored that hold what is repeated. Raises ComeBack."""
+        open_ones = [each for each in earlier if not each.is_stored]
+        holders = await self._worker.run(holding, open_ones, repeated) if open_ones else ()
+        if holders:
+            await asyncio.wait([each.task for each in holders])
+        if not all(each.is_stored for each in holders):
+            raise ComeBack("an earlier delivery of the same records could not be stored")
 
     def _count(self, signal: Signal, decoded: Decoded) -> None:
         for kind, accepted in decoded.accepted.items():
@@ -188,5 +134,5 @@ class Intake:
 
     async def drained(self) -> None:
         """Return once nothing is being stored."""
-        while left := self._large | self._appending:
+        while left := self._large | {each.task for each in self._appends}:
             await asyncio.wait(left)

@@ -58,7 +58,8 @@ class MetricsJob:
     deltas: list[DeltaChange] = field(default_factory=list[DeltaChange])
     owners: Owners | None = None
     """The points' owners where they are known beforehand."""
-    duplicates: int = 0
+    repeated: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """Slots and milliseconds of deltas that were added up before."""
     wire_points: int = 0
     """OTLP data points of the request."""
     walked_samples: int = 0

@@ -148,8 +148,9 @@ class MetricWalker:
 
     def _summed(self, job: MetricsJob, slot: int, point: AnyPoint, value: T, plus: Callable[[T, T], T]) -> T | None:
         """The cumulative value of a delta; None where it is a redelivery."""
-        if self._families.table.has_recent(slot, point.time_unix_nano // 1_000_000):
-            job.duplicates += 1
+        time_ms = point.time_unix_nano // 1_000_000
+        if self._families.table.has_recent(slot, time_ms):
+            job.repeated.append((slot, time_ms))
             return None
         return self._deltas.add(slot, point.start_time_unix_nano, point.time_unix_nano, value, plus, job.deltas)
 

@@ -15,6 +15,7 @@ from tests.unit.receiver.otlp import gauge, metrics_request, number
 from tests.waiting import until
 
 from flashmm_backends.batch import Batch
+from flashmm_backends.ports import BatchRefused
 from flashmm_backends.testing import MemoryStore
 from flashmm_receiver import CannotListen, NotConfigured, Receiver, ReceiverSettings
 
@@ -81,31 +82,78 @@ async def test_a_batch_that_can_never_be_stored_is_not_asked_for_again(
     assert [value for labels, _, value in store.samples if ("__name__", "g") in labels] == [1.0]
 
 
-async def test_a_redelivery_waits_for_the_first(receiver: Receiver, store: MemoryStore) -> None:
+def decoded(registry: CollectorRegistry) -> float:
+    """How many requests were."""
+    return registry.get_sample_value("flashmm_receiver_decode_seconds_count", {"signal": "metrics"}) or 0.0
+
+
+async def test_a_redelivery_waits_for_the_first(
+    receiver: Receiver, store: MemoryStore, registry: CollectorRegistry
+) -> None:
     """What is being stored is not acknowledged to its second sender before it is durable."""
     store.hold()
     first = asyncio.create_task(post(receiver, body()))
     await until(lambda: store.waiting == 1)
     second = asyncio.create_task(export(receiver, body()))
-    done, _ = await asyncio.wait([first, second], timeout=0.2)
-    assert not done
+    await until(lambda: decoded(registry) == 2)
+    assert (await post(receiver, b"")).status_code == 200
+    assert not first.done()
+    assert not second.done()
     store.let_go()
     assert ((await first).status_code, await second) == (200, b"")
     assert len(store.batches) == 1
 
 
-async def test_a_redelivery_fails_with_the_first(receiver: Receiver, store: MemoryStore) -> None:
-    """Where the first could not be stored, both senders are asked to come again."""
+@pytest.mark.parametrize(("trouble", "status"), [("full", 503), ("refuses", 400)])
+async def test_a_redelivery_fails_with_the_first(
+    trouble: str, status: int, receiver: Receiver, store: MemoryStore, registry: CollectorRegistry
+) -> None:
+    """Where the first could not be stored, whatever it is told, the second is asked to come again: it is new then."""
     store.hold()
     first = asyncio.create_task(post(receiver, body()))
     await until(lambda: store.waiting == 1)
-    second = asyncio.create_task(post(receiver, body()))
-    await asyncio.wait([first, second], timeout=0.2)
-    store.full = True
+    second, third = asyncio.create_task(post(receiver, body())), asyncio.create_task(export(receiver, body()))
+    await until(lambda: decoded(registry) == 3)
+    setattr(store, trouble, True)
     store.let_go()
-    assert ((await first).status_code, (await second).status_code) == (503, 503)
-    store.full = False
+    assert ((await first).status_code, (await second).status_code) == (status, 503)
+    error = await third
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    setattr(store, trouble, False)
     assert (await post(receiver, body())).status_code == 200
+    assert len(store.batches) == 1
+
+
+class Choosy(MemoryStore):
+    """Refuses what the service `other` sends."""
+
+    async def append(self, batch: Batch) -> None:
+        if not any(("job", "other") in meta.labels for meta in batch.series):
+            return await super().append(batch)
+        if self._gate is not None:
+            await self._wait(self._gate)
+        raise BatchRefused("told", "it is another's")
+
+
+async def test_a_redelivery_waits_for_nobody_else() -> None:
+    """What is stored already is acknowledged at once, whatever else is on its way and whatever becomes of it."""
+    store = Choosy()
+    others = metrics_request(gauge("h", number(1.0)), resource={"service.name": "other"}).SerializeToString()
+    more = metrics_request(gauge("g", number(1.0), number(2.0, a="b"))).SerializeToString()
+    async with Receiver(
+        ReceiverSettings(**FREE), store, clock=time.time_ns, registry=CollectorRegistry()
+    ) as receiver:
+        assert (await post(receiver, body())).status_code == 200
+        store.hold()
+        other = asyncio.create_task(post(receiver, others))
+        await until(lambda: store.waiting == 1)
+        assert (await post(receiver, body())).status_code == 200
+        mixed = asyncio.create_task(post(receiver, more))
+        await until(lambda: store.waiting == 2)
+        store.let_go()
+        assert ((await other).status_code, (await mixed).status_code) == (400, 200)
+    assert [value for _, _, value in store.samples] == [1.0, 2.0]
 
 
 async def test_a_sender_that_hangs_up(receiver: Receiver, store: MemoryStore) -> None:

@@ -24,7 +24,7 @@ from tests.unit.receiver.otlp import (
 from flashmm_backends.batch import Labels, SeriesMeta
 from flashmm_backends.naming import series_id
 from flashmm_receiver import ReceiverSettings
-from flashmm_receiver._decoded import Decoded
+from flashmm_receiver._decoded import Decoded, keys_of
 from flashmm_receiver._decoder import Decoder, Signal
 from flashmm_receiver._dedup import IntervalSet, RecentKeys, Streams
 from flashmm_receiver._series import NoPlace, SeriesLimits, SeriesTable
@@ -189,7 +189,8 @@ def test_redelivery_has_no_effect(signal: Signal) -> None:
     first, second = decode(), decode()
     assert first.batch is not None
     assert second.batch is None
-    assert second.has_duplicates
+    assert second.repeated
+    assert second.repeated == keys_of(first.batch)
     for step in first.forget:
         step()
     third = decode()
