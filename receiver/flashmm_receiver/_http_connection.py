@@ -61,8 +61,6 @@ class _Incoming:
     chunks: list[bytes] = field(default_factory=list[bytes])
     size: int = 0
     head: RequestHead | None = None
-    discarded: bool = False
-    """Answered already; what still comes is thrown away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +82,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._incoming: _Incoming | None = None
         self._head_bytes = 0
+        """Of a head, or of what follows a body, so far."""
         self._fresh = True
+        self._is_last = False
+        """No more is asked: what is being received, if anything, is refused already and thrown away."""
         self._closing = False
-        self._complete: deque[_Complete] = deque()
+        self._turns: deque[_Complete | bytes] = deque()
+        """What is to be answered, and what is to be written, in the order in which it came."""
         self._answering: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -102,7 +104,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections (connections_max)", "too_many")
             return
         self._shared.count()
-        self._await_request(self._shared.settings.receive_timeout_s)
+        self._set_timer(self._shared.settings.receive_timeout_s)
 
     def secured(self, transport: asyncio.Transport) -> None:
         """What went over the transport so far was the handshake of this one."""
@@ -134,18 +136,17 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
-        if self._closing:
+        if self._closing or self._has_ended:
             return
         if self._fresh and not self._is_http1(data):
             return
         self._fresh = False
-        if self._incoming is None or self._incoming.head is None:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(HTTPStatus.BAD_REQUEST, "this port speaks OTLP over HTTP/1.1; no upgrade", "upgrade")
-        except (httptools.HttpParserError, UnicodeDecodeError) as error:
+            self._end()  # it is refused already
+        except httptools.HttpParserError as error:
             self._fail(HTTPStatus.BAD_REQUEST, f"not HTTP/1.1: {error}", "not_http")
         else:
             self._check_head_size()
@@ -162,15 +163,18 @@ class HttpConnection(asyncio.Protocol):
         return not self._closing
 
     def _check_head_size(self) -> None:
-        if self._incoming is not None and self._incoming.head is None and self._head_bytes > _HEAD_BYTES_MAX:
+        if self._incoming is not None and self._head_bytes > _HEAD_BYTES_MAX:
             self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"more than {_HEAD_BYTES_MAX} bytes", "head_size")
 
     # httptools' side
 
     def on_message_begin(self) -> None:
-        """A request begins; it has to arrive within a time."""
+        """A request begins; it has to arrive within a time, in which we read."""
+        if self._is_last:
+            return
         self._incoming = _Incoming()
-        self._set_timer(self._shared.settings.receive_timeout_s)
+        if self._answering is None:
+            self._set_timer(self._shared.settings.receive_timeout_s)
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -178,8 +182,8 @@ class HttpConnection(asyncio.Protocol):
             self._incoming.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        if self._incoming is not None:
+        """One header; those after a body are nobody's."""
+        if self._incoming is not None and self._incoming.head is None:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             headers = self._incoming.headers
             headers[key] = f"{headers[key]},{text}" if key in headers else text
@@ -194,21 +198,24 @@ class HttpConnection(asyncio.Protocol):
         incoming.head = RequestHead(self._parser.get_method().decode("latin-1"), path, incoming.headers)
         refusal = self._shared.otlp.refusal(incoming.head)
         if refusal is not None:
-            self._refuse(incoming, refusal)
+            self._refuse(refusal)
+        elif self._parser.should_upgrade():  # the parser would skip the body
+            self._fail(HTTPStatus.BAD_REQUEST, "this port speaks OTLP over HTTP/1.1; no upgrade", "upgrade")
         elif incoming.headers.get("expect", "").lower() == "100-continue":
-            self._write(_CONTINUE)
+            self._write_in_turn(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body: kept, within the limits."""
+        self._head_bytes = 0
         incoming = self._incoming
-        if incoming is None or incoming.head is None or incoming.discarded:
+        if incoming is None or incoming.head is None or self._is_last:
             return
         try:
             if incoming.size + len(body) > self._shared.settings.request_bytes_max:
                 raise TooLarge("request_bytes_max", self._shared.settings.request_bytes_max)
             self._shared.in_flight.enter(len(body))
         except RequestRefused as error:
-            self._refuse(incoming, self._shared.otlp.refused(incoming.head, error))
+            self._refuse(self._shared.otlp.refused(incoming.head, error))
             return
         incoming.size += len(body)
         incoming.chunks.append(body)
@@ -218,12 +225,12 @@ class HttpConnection(asyncio.Protocol):
         incoming, self._incoming = self._incoming, None
         if incoming is None or incoming.head is None:
             return
-        if incoming.discarded:
-            self._close()
+        if self._is_last:
+            self._end()
             return
-        self._complete.append(
-            _Complete(incoming.head, b"".join(incoming.chunks), bool(self._parser.should_keep_alive()))
-        )
+        keep_alive = bool(self._parser.should_keep_alive())
+        self._is_last = not keep_alive
+        self._turns.append(_Complete(incoming.head, b"".join(incoming.chunks), keep_alive))
         self._set_timer(None)
         if self._answering is None and self._transport is not None:
             self._shared.places.serves(self)
@@ -233,21 +240,26 @@ class HttpConnection(asyncio.Protocol):
     # answers
 
     async def _answer_all(self) -> None:
-        while self._complete:
-            request = self._complete.popleft()
-            try:
-                response = await self._answer(request)
-            finally:
-                self._shared.in_flight.leave(len(request.body))
-            self._write(response.to_bytes(keep_alive=request.keep_alive))
+        while self._turns:
+            self._write(await self._answer_to(self._turns.popleft()))
             await self._writable.wait()
-            if not request.keep_alive:
-                self._close()
         self._answering = None
-        if self._transport is not None and not self._closing:
+        if self._has_ended:
+            self._close()
+        elif self._transport is not None and not self._closing:
+            settings = self._shared.settings
             self._shared.places.awaits(self)
-            self._await_request(self._shared.settings.idle_timeout_s)
+            self._set_timer(settings.receive_timeout_s if self._incoming else settings.idle_timeout_s)
             self._transport.resume_reading()
+
+    async def _answer_to(self, turn: _Complete | bytes) -> bytes:
+        if isinstance(turn, bytes):
+            return turn
+        try:
+            response = await self._answer(turn)
+        finally:
+            self._shared.in_flight.leave(len(turn.body))
+        return response.to_bytes(keep_alive=turn.keep_alive)
 
     async def _answer(self, request: _Complete) -> Response:
         try:
@@ -256,11 +268,11 @@ class HttpConnection(asyncio.Protocol):
             _log.exception("an HTTP request could not be answered")
             return self._shared.otlp.failed(request.head)
 
-    def _refuse(self, incoming: _Incoming, response: Response) -> None:
-        """Answer now, read the rest without keeping it (closing at once would lose the answer), then close."""
+    def _refuse(self, response: Response) -> None:
+        """Answer, read the rest without keeping it (closing at once would lose the answer), then close."""
         self._drop_incoming()
-        incoming.discarded = True
-        self._write(response.to_bytes(keep_alive=False))
+        self._is_last = True
+        self._write_in_turn(response.to_bytes(keep_alive=False))
 
     def _drop_incoming(self) -> None:
         if self._incoming is not None:
@@ -269,12 +281,30 @@ class HttpConnection(asyncio.Protocol):
             self._incoming.size = 0
 
     def _fail(self, status: HTTPStatus, why: str, reason: str) -> None:
-        """Answer what is no request, and close."""
-        self._shared.error(reason)
+        """Answer what is no request, unless it follows the last one, and close."""
+        if not self._is_last:
+            self._shared.error(reason)
+            body = Status(RpcCode.INVALID_ARGUMENT, why).to_json()
+            self._write_in_turn(Response(status, body).to_bytes(keep_alive=False))
+        self._end()
+
+    def _end(self) -> None:
+        """Take no more; close once all that was asked is answered."""
         self._drop_incoming()
-        body = Status(RpcCode.INVALID_ARGUMENT, why).to_json()
-        self._write(Response(status, body).to_bytes(keep_alive=False))
-        self._close()
+        self._incoming = None
+        self._is_last = True
+        if self._answering is None:
+            self._close()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_last and self._incoming is None
+
+    def _write_in_turn(self, data: bytes) -> None:
+        if self._answering is None:
+            self._write(data)
+        else:
+            self._turns.append(data)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._closing:
@@ -288,10 +318,6 @@ class HttpConnection(asyncio.Protocol):
             self._set_write_timer(self._shared.settings.receive_timeout_s)
 
     # time
-
-    def _await_request(self, timeout_s: float) -> None:
-        if self._incoming is None:
-            self._set_timer(timeout_s)
 
     def _set_timer(self, after_s: float | None) -> None:
         if self._timer is not None:
@@ -308,11 +334,10 @@ class HttpConnection(asyncio.Protocol):
         self.abort()
 
     def _timed_out(self) -> None:
-        incoming = self._incoming
-        if incoming is None:
+        if self._incoming is None:
             self._shared.error("idle")
             self._close()
-        elif incoming.discarded:
+        elif self._is_last:
             self._close()
         else:
             self._fail(

@@ -6,7 +6,6 @@ import gzip
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import grpc
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from google.rpc.status_pb2 import Status
 from prometheus_client import CollectorRegistry
+from tests.integration.receiver.raw_http import GOOD, PROTOBUF, connected, exchange, request
 from tests.unit.receiver.otlp import NOW_NS, counter, gauge, metrics_request, number
 from tests.unit.receiver.strategies import soaked
 from tests.waiting import until
@@ -22,8 +22,6 @@ from tests.waiting import until
 from flashmm_backends.testing import MemoryStore
 from flashmm_receiver import Receiver, ReceiverSettings
 
-GOOD = metrics_request(gauge("g", number(1.0))).SerializeToString()
-PROTOBUF = "application/x-protobuf"
 ERRORS = "flashmm_receiver_connection_errors_total"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """HTTP/2's opening: its first line and empty settings."""
@@ -48,50 +46,6 @@ HASTY = replace(SMALL, receive_timeout_s=0.3, idle_timeout_s=0.3)
 @pytest.fixture
 def settings() -> ReceiverSettings:
     return SMALL
-
-
-class Answer:
-    """An HTTP response, read whole."""
-
-    def __init__(self, raw: bytes) -> None:
-        head, _, self.body = raw.partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
-        self.status = int(lines[0].split()[1]) if head.startswith(b"HTTP/1.1 ") else 0
-        self.headers = dict(line.split(": ", 1) for line in lines[1:])
-
-
-def request(
-    body: bytes = GOOD, *, path: str = "/v1/metrics", method: str = "POST", kind: str = PROTOBUF, **headers: str
-) -> bytes:
-    """One request that asks to close."""
-    fields = {"host": "127.0.0.1", "content-type": kind, "content-length": str(len(body)), "connection": "close"}
-    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-@asynccontextmanager
-async def connected(port: int, data: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """An open connection that has sent something."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-
-
-async def exchange(port: int, data: bytes, *, finish: bool = False) -> Answer:
-    """Send bytes, read until the other side closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(data)
-        await writer.drain()
-        if finish:
-            writer.write_eof()
-        return Answer(await reader.read())
-    finally:
-        writer.close()
 
 
 def total(registry: CollectorRegistry, name: str, **labels: str) -> float:
@@ -192,14 +146,6 @@ async def test_a_chunked_body_is_read(receiver: Receiver, store: MemoryStore) ->
     assert answer.status == 100
     assert b"200 OK" in answer.body
     assert len(store.batches) == 1
-
-
-async def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
-    """On one connection, the one that closes last."""
-    kept = request().replace(b"connection: close", b"connection: keep-alive")
-    answer = await exchange(receiver.http_port, kept + kept + request(b"\xff"))
-    assert answer.body.count(b"HTTP/1.1 200") == 1
-    assert answer.body.index(b"HTTP/1.1 200") < answer.body.index(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize("settings", [HASTY])
