@@ -180,6 +180,7 @@ class GrpcServer:
         self._handler = handler
         self._telemetry = telemetry
         self._stack = AsyncExitStack()
+        self._grace_s = 0.0
         self.port = 0
         """The port that is listened on."""
 
@@ -214,8 +215,9 @@ class GrpcServer:
         ]
 
     async def _stop(self, server: grpc.aio.Server) -> None:
-        await server.stop(self._settings.drain_s)
+        await server.stop(self._grace_s)
 
-    async def stop(self) -> None:
-        """Stop listening; requests in flight have `drain_s` to end."""
+    async def stop(self, grace_s: float) -> None:
+        """Stop listening; requests in flight have that long to end."""
+        self._grace_s = grace_s
         await self._stack.aclose()

@@ -52,6 +52,8 @@ class Receiver:
         self._telemetry = ReceiverTelemetry(registry)
         self._telemetry.series_max.set(settings.series_max)
         self._stack = AsyncExitStack()
+        self._leave_by_s = 0.0
+        """When what is in flight has had its time, on the loop's clock."""
         self.grpc_port = 0
         """The port of OTLP over gRPC, once entered."""
         self.http_port = 0
@@ -73,17 +75,20 @@ class Receiver:
     async def _listen(self, stack: AsyncExitStack, intake: Intake, worker: Worker, in_flight: InFlight) -> None:
         settings, telemetry = self._settings, self._telemetry
         grpc_server = GrpcServer(settings, self._folder, OtlpGrpc(settings, intake, in_flight, telemetry), telemetry)
-        await grpc_server.start()
-        stack.push_async_callback(grpc_server.stop)
         otlp = OtlpHttp(settings, intake, worker, in_flight, telemetry)
         http_server = HttpServer(HttpShared(settings, otlp, in_flight, telemetry))
+        stack.push_async_callback(self._stop, grpc_server, http_server)
+        await grpc_server.start()
         await http_server.start()
-        stack.push_async_callback(http_server.stop, settings.drain_s)
         self.grpc_port, self.http_port = grpc_server.port, http_server.port
+
+    async def _stop(self, *servers: GrpcServer | HttpServer) -> None:
+        grace_s = self._leave_by_s - asyncio.get_running_loop().time()
+        await asyncio.gather(*(server.stop(max(0.0, grace_s)) for server in servers))
 
     async def _drain(self, intake: Intake) -> None:
         try:
-            async with asyncio.timeout(self._settings.drain_s):
+            async with asyncio.timeout_at(self._leave_by_s):
                 await intake.drained()
         except TimeoutError:
             _log.warning(
@@ -93,4 +98,5 @@ class Receiver:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave_by_s = asyncio.get_running_loop().time() + self._settings.drain_s
         await self._stack.aclose()

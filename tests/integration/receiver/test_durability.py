@@ -302,14 +302,19 @@ async def test_a_broken_store_is_the_receivers_fault(
 async def test_leaving_does_not_wait_for_ever(
     store: MemoryStore, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A store that hangs holds the receiver up for `drain_s` at most, and the log says so."""
-    settings = ReceiverSettings(**FREE, drain_s=0.1)
+    """A store that hangs holds the receiver up for `drain_s` once, for both ports together, and the log says so."""
+    settings = ReceiverSettings(**FREE, drain_s=1.0)
     store.hold()
     async with Receiver(settings, store, clock=time.time_ns, registry=registry) as receiver:
         by_http = asyncio.create_task(post(receiver, body()))
-        await until(lambda: store.waiting == 1)
+        other = metrics_request(gauge("h", number(1.0))).SerializeToString()
+        by_grpc = asyncio.create_task(export(receiver, other))
+        await until(lambda: store.waiting == 2)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 2 * settings.drain_s
     with pytest.raises(httpx.TransportError):
         await by_http
+    assert isinstance(await by_grpc, grpc.aio.AioRpcError)
     assert "drain_s" in caplog.text
     store.let_go()
     await until(lambda: store.waiting == 0)
