@@ -180,7 +180,7 @@ class Pipeline:
         return self.events.depth + self._spans.depth + self._logs.depth
 
     def lag_s(self) -> float:
-        """Age of the oldest of them, at most; seconds."""
+        """Age of the oldest of them, seconds."""
         return max(self.events.lag_s, self._spans.lag_s, self._logs.lag_s)
 
     def collect(self) -> None:
@@ -189,13 +189,22 @@ class Pipeline:
             delivered(self._boundary, lambda reader=reader: reader.collect() is None)
 
     def flush(self, timeout_s: float) -> bool:
-        """Export everything that was recorded; True if all of it was taken within timeout_s."""
+        """Export everything that was recorded, metrics last; True if all records were taken, within timeout_s.
+
+        The threads export and this one waits: the stock exporters wait ten seconds for a silent peer, whatever they
+        are told.
+        """
         deadline_s = time.monotonic() + timeout_s
         flushed = True
         for pump in (self.events, self._spans, self._logs):
             flushed = pump.flush(max(0.01, deadline_s - time.monotonic())) and flushed
+        return self._collect_by(deadline_s) and flushed
+
+    def _collect_by(self, deadline_s: float) -> bool:
+        if self._collector is not None:
+            return self._collector.now(max(0.01, deadline_s - time.monotonic()))
         self.collect()
-        return flushed
+        return True
 
     def close(self, timeout_s: float) -> None:
         """Export what is left, within timeout_s altogether, and close the connections."""

@@ -13,8 +13,8 @@ from flashmm_instrumentation._answers import Answer, Verdict
 from flashmm_instrumentation.semconv.attributes import DropReason
 
 T = TypeVar("T")
-_Weighed = tuple[int, T]
-"""A record and the bytes that it takes while it waits."""
+_Queued = tuple[float, int, T]
+"""A record, when it was offered, and the bytes that it takes while it waits."""
 
 _CLOSING_RETRY_S: Final = 0.25
 _DOUBLINGS: Final = 30
@@ -43,7 +43,7 @@ class Pump(Generic[T]):
     A full queue refuses the newest. Whatever is dropped is counted.
     sink: offers a batch to the peer and tells its answer. weigh: a record's bytes of memory. Neither may raise.
     on_drop: told the reason and the number of records dropped. on_taken: how many the peer has taken.
-    threaded: without a thread, records leave on flush() alone.
+    threaded: without a thread, records leave on flush() alone, in the caller's. clock: monotonic seconds.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Pump(Generic[T]):
         limits: PumpLimits,
         *,
         threaded: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._sink = sink
@@ -64,21 +65,21 @@ class Pump(Generic[T]):
         self._on_taken = on_taken
         self.limits: Final = limits
         self._threaded = threaded
+        self._clock = clock
         self._start()
 
     def _start(self) -> None:
-        self._queue: deque[_Weighed[T]] = deque()
-        self._held: list[_Weighed[T]] = []
-        self._bytes = 0
+        self._queue: deque[_Queued[T]] = deque()
+        self._held: list[_Queued[T]] = []
+        self._gone = self._lost = self._bytes = 0
         self._size = self.limits.batch
         self._refusals = 0
         self._unclear_s: float | None = None
-        self._oldest_s: float | None = None
         self._until_s = math.inf
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._closing = threading.Event()
-        self._draining = threading.Lock()
+        self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"flashmm-{self._name}", daemon=True)
         if self._threaded:
             self._thread.start()
@@ -100,12 +101,12 @@ class Pump(Generic[T]):
         if self._bytes + weight > self.limits.bytes_max:
             self._on_drop(DropReason.QUEUE_BYTES, 1)
             return False
-        # No lock, in which a finaliser's or a signal handler's log line could wait for itself: the interpreter lets
-        # no other thread in between the parts of this addition.
+        # No lock, in which a finaliser's or a signal handler's log line could wait for itself: an interpreter with a
+        # global lock lets no other thread in between the parts of this addition. A free-threaded one does, and the
+        # sum of bytes would drift there.
         self._bytes += weight
-        self._queue.append((weight, record))
+        self._queue.append((self._clock(), weight, record))
         if not self._wake.is_set():
-            self._oldest_s = self._oldest_s or time.monotonic()
             self._wake.set()
         return True
 
@@ -116,24 +117,30 @@ class Pump(Generic[T]):
 
     @property
     def lag_s(self) -> float:
-        """An upper bound of the age of the oldest of them, seconds."""
-        oldest_s = self._oldest_s
-        return time.monotonic() - oldest_s if oldest_s is not None and self.depth else 0.0
+        """The age of the oldest of them, seconds."""
+        try:
+            return self._clock() - (self._held or self._queue)[0][0]
+        except IndexError:
+            return 0.0
 
     def flush(self, timeout_s: float) -> bool:
-        """Export what is queued now; True if all of it was taken. What was not stays queued."""
-        deadline_s = time.monotonic() + timeout_s
-        self._hurry.set()
-        if not self._draining.acquire(timeout=timeout_s):
-            return False
-        try:
-            return self._drain(deadline_s)
-        finally:
-            self._draining.release()
+        """Have exported what waits now; True if all of it was taken in time. What was not stays queued."""
+        lost = self._lost
+        with self._moved:
+            last = self._gone + self.depth
+        if self._threaded:
+            self._hurry.set()
+            self._wake.set()
+            with self._moved:
+                self._moved.wait_for(lambda: self._gone >= last, timeout_s)
+        else:
+            self._until_s = self._clock() + timeout_s
+            self._drain()
+        return self._gone >= last and self._lost == lost
 
     def close(self, timeout_s: float) -> None:
         """Refuse new records, export the queued ones, stop the thread; the rest is dropped and counted."""
-        self._until_s = time.monotonic() + timeout_s
+        self._until_s = self._clock() + timeout_s
         self._closing.set()
         self._wake.set()
         self._hurry.set()
@@ -151,32 +158,34 @@ class Pump(Generic[T]):
         closing = False
         while not closing:
             self._wake.wait()
-            self._closing.wait(self.limits.gather_s)
+            self._hurry.wait(self.limits.gather_s)
+            self._hurry.clear()
             self._wake.clear()
             closing = self._closing.is_set()
-            with self._draining:
-                self._drain(math.inf)
+            self._drain()
 
-    def _drain(self, deadline_s: float) -> bool:
-        lost = False
-        while self._held or self._fill():
-            offered = [record for _, record in self._held[: self._size]]
+    def _drain(self) -> None:
+        """Export what waits now: what comes meanwhile gathers for the next round."""
+        last = self._gone + self.depth
+        while self._gone < last:
+            if not self._held:
+                self._fill()
+            offered = [record for _, _, record in self._held[: self._size]]
             answer = self._sink(offered)
             if answer.verdict is Verdict.TAKEN:
                 self._taken(len(offered), answer.refused)
             elif answer.verdict is Verdict.SMALLER and len(offered) > 1:
                 self._size = len(offered) // 2
             else:
-                lost = self._hopeless(answer.verdict) or lost
-                if not self._pause(answer.wait_s, deadline_s):
-                    return False
-        self._oldest_s = None
-        return not lost
+                self._drop_hopeless(answer.verdict)
+                self._pause(answer.wait_s)
+            if self._clock() >= self._until_s:
+                return
 
-    def _fill(self) -> bool:
-        count = min(len(self._queue), self.limits.batch)
-        self._held = [self._queue.popleft() for _ in range(count)]
-        return count > 0
+    def _fill(self) -> None:
+        with self._moved:
+            count = min(len(self._queue), self.limits.batch)
+            self._held = [self._queue.popleft() for _ in range(count)]
 
     def _taken(self, records: int, refused: int) -> None:
         self._on_taken(records - refused)
@@ -186,31 +195,33 @@ class Pump(Generic[T]):
         self._refusals = 0
         self._done(records)
 
-    def _hopeless(self, verdict: Verdict) -> bool:
+    def _drop_hopeless(self, verdict: Verdict) -> None:
         """Drop what was offered, if there is no use in offering it again."""
         if verdict is Verdict.LATER:
-            return False
+            return
         if verdict is Verdict.UNCLEAR:
-            self._unclear_s = self._unclear_s or time.monotonic()
-            if time.monotonic() < self._unclear_s + self.limits.give_up_s:
-                return False
+            self._unclear_s = self._unclear_s or self._clock()
+            if self._clock() < self._unclear_s + self.limits.give_up_s:
+                return
         records = len(self._held[: self._size])
         self._on_drop(DropReason.EXPORT_FAILED if verdict is Verdict.UNCLEAR else DropReason.REFUSED, records)
+        self._lost += records
         self._done(records)
-        return True
 
     def _done(self, records: int) -> None:
-        gone = sum(weight for weight, _ in self._held[:records])
-        del self._held[:records]
-        self._bytes -= gone
         self._unclear_s = None
+        gone = sum(weight for _, weight, _ in self._held[:records])
+        self._bytes -= gone
+        with self._moved:
+            del self._held[:records]
+            self._gone += records
+            self._moved.notify_all()
 
-    def _pause(self, wait_s: float, deadline_s: float) -> bool:
-        """Wait before the next try, less when the bot closes or flushes; False if there is no time for one."""
-        left_s = min(deadline_s, self._until_s) - time.monotonic()
+    def _pause(self, wait_s: float) -> None:
+        """Wait before the next try, less when the bot closes or flushes."""
+        left_s = self._until_s - self._clock()
         self._hurry.wait(max(0.0, min(self._retry_s(wait_s), left_s)))
         self._hurry.clear()
-        return time.monotonic() < min(deadline_s, self._until_s)
 
     def _retry_s(self, wait_s: float) -> float:
         longest_s = _CLOSING_RETRY_S if self._closing.is_set() else self.limits.retry_s_max

@@ -8,6 +8,8 @@ from flashmm_instrumentation._listening import heard_now
 _FAILED: Final = "Failed to export "
 _TRYING: Final = "Transient error "
 """A failure follows, or it was none."""
+_ENDING: Final = ("Shutdown in progress", "Exporter already shutdown")
+"""An export that a close() does not wait for: what was not delivered is told by the bot."""
 _OTLP: Final = "opentelemetry.exporter.otlp.proto"
 _LOGGERS: Final = (
     f"{_OTLP}.grpc.exporter",
@@ -21,9 +23,9 @@ class Repeats(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line passes."""
         heard = heard_now()
-        if heard is None or not str(record.msg).startswith((_FAILED, _TRYING)):
+        if heard is None or not str(record.msg).startswith((_FAILED, _TRYING, *_ENDING)):
             return True
-        if str(record.msg).startswith(_TRYING) or heard.outages.any:
+        if not str(record.msg).startswith(_FAILED) or heard.outages.any:
             return False
         told = heard.answer is not None and heard.answer.failed
         return not told and heard.outages.once((record.name, record.msg))

@@ -3,6 +3,7 @@
 import logging
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -86,3 +87,19 @@ def test_other_exports_of_the_process_keep_their_lines(closed_port: int, caplog)
     exporters.error("Failed to export %s to %s", "traces", "the author's")
     bot.close(timeout_s=0.1)
     assert "Failed to export traces to the author's" in told(caplog)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_silent_door_holds_nobody_up(protocol: str, monkeypatch) -> None:
+    """flush() and close() end in their time, though every export waits for the exporter's own ten seconds."""
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        bot = bot_at(f"http://127.0.0.1:{silent.getsockname()[1]}", protocol)
+        begin_s = time.monotonic()
+        assert not bot.flush(0.2)
+        bot.transfer("sim", "t-1", 1, "USDT")
+        assert not bot.flush(0.2)
+        bot.close(0.2)
+        assert time.monotonic() - begin_s < 8

@@ -1,8 +1,11 @@
 """The bounded queue between trading and export."""
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +43,23 @@ class Peer:
             assert self.changed.wait_for(condition, 60)
 
 
-def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[int], Counter[DropReason]]:
+class Seconds:
+    """A monotonic clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make(
+    peer: Callable[[Sequence[int]], Answer],
+    *,
+    threaded: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+    **limits: float,
+) -> tuple[Pump[int], Counter[DropReason]]:
     dropped: Counter[DropReason] = Counter()
     settings = {"gather_s": 0.001, "retry_s_first": 0.001, "retry_s_max": 0.002, **limits}
     pump = Pump[int](
@@ -51,6 +70,7 @@ def make(peer: Peer, *, threaded: bool = True, **limits: float) -> tuple[Pump[in
         lambda _records: None,
         PumpLimits(**settings),
         threaded=threaded,
+        clock=clock,
     )
     return pump, dropped
 
@@ -91,6 +111,96 @@ def test_a_queue_full_of_bytes_refuses_the_newest_and_counts() -> None:
     assert peer.taken == [4, 5, 1]
 
 
+def test_what_comes_during_an_export_gathers_for_the_next_round() -> None:
+    """A record for each export neither keeps flush() from ending nor makes the queue look old."""
+    clock = Seconds()
+
+    def export(batch: Sequence[int]) -> Answer:
+        batches.append(len(batch))
+        clock.now += 0.003
+        for _ in range(3):
+            pump.offer(1)
+        return TAKEN
+
+    batches: list[int] = []
+    pump, _ = make(export, threaded=False, clock=clock)
+    pump.offer(1)
+    for _ in range(1_000):
+        clock.now += 0.02
+        assert pump.lag_s == pytest.approx(0.02)
+        assert pump.flush(1)
+    assert batches == [1, *[3] * 999]
+
+
+def test_the_lag_is_the_oldest_records_age() -> None:
+    """What has left counts no longer, whatever waits behind it."""
+    clock, peer = Seconds(), Peer()
+    pump, _ = make(peer, threaded=False, clock=clock, batch=1)
+    assert pump.lag_s == 0
+    for _ in range(3):
+        pump.offer(1)
+        clock.now += 10
+    assert pump.lag_s == 30
+    peer.answer = LATER
+    assert not pump.flush(0)
+    assert pump.lag_s == 30
+    peer.answer = TAKEN
+    assert not pump.flush(0)
+    assert pump.lag_s == 20
+    assert pump.flush(1)
+    assert pump.lag_s == 0
+
+
+def test_a_flush_ends_in_time_though_the_peer_takes_everything() -> None:
+    """Each export takes 0.3 of the second that there is."""
+    clock = Seconds()
+
+    def export(_batch: Sequence[int]) -> Answer:
+        clock.now += 0.3
+        return TAKEN
+
+    pump, _ = make(export, threaded=False, clock=clock, batch=1)
+    for number in range(10):
+        pump.offer(number)
+    assert not pump.flush(1)
+    assert pump.depth == 6
+
+
+def test_a_flush_does_not_wait_for_a_silent_peer() -> None:
+    """The export goes on without the caller, and nothing is lost or sent twice."""
+    peer, silence = Peer(), threading.Event()
+
+    def export(batch: Sequence[int]) -> Answer:
+        assert silence.wait(60)
+        return peer(batch)
+
+    pump, dropped = make(export, gather_s=60.0)
+    pump.offer(1)
+    begin_s = time.monotonic()
+    assert not pump.flush(0.05)
+    assert time.monotonic() - begin_s < 30
+    silence.set()
+    assert pump.flush(60)
+    pump.close(60)
+    assert peer.taken == [1]
+    assert not dropped
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_flush_tells_of_a_loss_once(threaded: bool) -> None:
+    """What was refused for good before it began is not its own."""
+    peer = Peer()
+    pump, _ = make(peer, threaded=threaded)
+    peer.answer = Answer(Verdict.NEVER)
+    pump.offer(1)
+    assert not pump.flush(60)
+    peer.answer = TAKEN
+    pump.offer(2)
+    assert pump.flush(60)
+    pump.close(60)
+    assert peer.taken == [2]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     steps=st.lists(
@@ -109,7 +219,7 @@ def test_what_waits_never_weighs_more_than_it_may(steps: list[int | Answer]) -> 
         else:
             peer.answer = step
             pump.flush(0.0)
-            waiting = sum(weight for weight, _ in [*pump._held, *pump._queue])
+            waiting = sum(weight for _, weight, _ in [*pump._held, *pump._queue])
     assert offered == len(peer.taken) + dropped.total() + pump.depth
     peer.answer = TAKEN
     pump.flush(1)
