@@ -1,15 +1,24 @@
 /** History by PromQL: the same expressions that any other reader would use. */
 
-import { isDecimal, shift, sign, sum } from "./decimal.js";
+import { shift, sign, sum } from "./decimal.js";
 import { beganMs } from "./format.js";
 import { stepOf } from "./series.js";
 
+/** Steps longer than this draw the mean of each minute or step: a sample of one second would stand for too many. */
+const EXACT_S = 6;
+const MEAN_S = 60;
+/** How much later than usual a bot may tell its values: a lookback holds them for much longer. */
+const LATE_S = 5;
+/** As long as nobody knows how often it tells them. */
+const UNUSUAL_S = 90;
 /** Names each run of a bot: P&L begins anew with each, which is no loss, and between two nobody saw the market. */
 const RUNS = "target_info";
+const PART = "flashmm_part";
+const TOLD = "told_";
 
-function selector(names, labels) {
-  const matchers = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
-  return `{${[`__name__=~"${names}"`, ...matchers].join(",")}}`;
+function selector(name, labels) {
+  const matchers = Object.entries(labels).map(([label, value]) => `${label}="${escape(value)}"`);
+  return `${name}{${matchers.join(",")}}`;
 }
 
 function escape(value) {
@@ -18,28 +27,41 @@ function escape(value) {
 
 const owner = (at) => ({ flashmm_bot: at.bot, flashmm_account: at.account });
 const market = (at) => ({ ...owner(at), flashmm_venue: at.venue, flashmm_symbol: at.symbol });
+const part = (expression, name) => `label_replace(${expression}, "${PART}", "${name}", "", "")`;
 
-const withRuns = (names, labels, at) => `${selector(names, labels)} or ${selector(RUNS, owner(at))}`;
-
-/** What each chart asks for, and how the answer's parts make its columns. */
+/** What each chart asks for, and how the answer's parts make its columns. means: drawn as such over long steps. */
 const QUERIES = {
   pnl: {
-    promql: (at) => withRuns("flashmm_pnl_(realized|unrealized|fees|funding)", { ...owner(at), flashmm_currency: at.currency }, at),
+    names: ["flashmm_pnl_realized", "flashmm_pnl_unrealized", "flashmm_pnl_fees", "flashmm_pnl_funding"],
+    labels: (at) => ({ ...owner(at), flashmm_currency: at.currency }),
     texts: (parts) => [sum([...parts.values()])],
   },
   spread: {
-    promql: (at) => withRuns("flashmm_(quote_spread|market_spread|quote_uptime)_ratio", market(at), at),
+    names: ["flashmm_quote_spread_ratio", "flashmm_market_spread_ratio", "flashmm_quote_uptime_ratio"],
+    means: true,
+    labels: market,
     texts: (parts) => [quoted(parts), bps(parts.get("flashmm_market_spread_ratio")), null],
   },
   inventory: {
-    promql: (at) => selector("flashmm_inventory_position", market(at)),
+    names: ["flashmm_inventory_position"],
+    labels: market,
     texts: (parts) => [...parts.values()],
   },
   model: {
-    promql: (at) => selector("flashmm_model_accuracy_ratio", { ...owner(at), flashmm_symbol: at.symbol }),
+    names: ["flashmm_model_accuracy_ratio"],
+    labels: (at) => ({ ...owner(at), flashmm_symbol: at.symbol }),
     texts: (parts) => [[...parts.values()][0], null],
   },
 };
+
+/** All parts, when they were told, and the runs, as one expression. */
+function promql({ names, means, labels }, at, step) {
+  const window = means && step > EXACT_S ? Math.max(step, MEAN_S) : 0;
+  const selected = (name) => selector(name, labels(at));
+  const parts = names.map((name) => part(window ? `avg_over_time(${selected(name)}[${window}s])` : selected(name), name));
+  const told = names.map((name) => part(`timestamp(${selected(name)})`, TOLD + name));
+  return [...parts, ...told, selector(RUNS, owner(at))].join(" or ");
+}
 
 /** A lookback holds the last spread while nothing is quoted; the uptime says when that is. */
 function quoted(parts) {
@@ -53,72 +75,75 @@ function bps(text) {
 
 /**
  * Points [time, texts] of a chart's series, in order. Throws an Error that says what the server said.
- * Of several runs that overlap (a lookback holds the old one for a while) the newest counts.
+ * Where there is less than half of what was asked for, that is asked for again in finer steps.
  * The last step asked for ends after toS: it knows a run that began since the one before.
  */
 export async function fetchHistory(stream, at, fromS, toS, signal) {
-  const { promql, texts } = QUERIES[stream];
   const step = stepOf(toS - fromS);
   const start = Math.ceil(fromS / step) * step;
   const end = Math.ceil(toS / step) * step;
-  const query = new URLSearchParams({ query: promql(at), start, end, step });
+  const query = new URLSearchParams({ query: promql(QUERIES[stream], at, step), start, end, step });
   const answer = await fetch(`/api/v1/query_range?${query}`, { signal });
   const body = await answer.json();
   if (body.status !== "success") throw new Error(String(body.error ?? `HTTP ${answer.status}`));
-  const [runs, series] = [[], []];
-  for (const each of body.data.result) (each.metric.__name__ === RUNS ? runs : series).push(each);
-  const began = runs.map(({ metric }) => beganMs(metric.flashmm_run) / 1000);
-  const points = columns(series).filter(([time]) => time <= toS);
-  return parted(points.map(([time, parts]) => [time, texts(parts)]), began);
+  const { rows, began } = read(body.data.result);
+  const first = rows[0]?.time ?? fromS;
+  if (step > 1 && toS - first < (toS - fromS) / 2) return fetchHistory(stream, at, first - step, toS, signal);
+  const points = rows.filter(({ time }) => time <= toS).map(({ time, told, parts }) => ({ time, told, texts: QUERIES[stream].texts(parts) }));
+  return parted(points, began, step, toS).map(({ time, texts }) => [time, texts]);
 }
 
-/** Points with a break where a run began; what a lookback holds of the one before is left out. */
-function parted(points, began) {
-  const whole = [];
-  let [last, held] = [Infinity, null];
-  for (const [time, texts] of points) {
-    const start = began.find((each) => last < each && each <= time);
-    if (start) {
-      held = worth(whole.at(-1)[1]);
-      whole.push([start, texts.map(() => null)]);
-    }
-    last = time;
-    if (String(texts) === held) continue;
-    held = null;
-    whole.push([time, texts]);
-  }
-  const next = began.find((each) => last < each);
-  return next ? [...whole, [next, whole.at(-1)[1].map(() => null)]] : whole;
-}
-
-/** What would be recognised; a run that begins at nothing looks like any other at nothing. */
-function worth(texts) {
-  return texts.some((text) => isDecimal(text) && sign(text) !== 0) ? String(texts) : null;
-}
-
-function columns(result) {
-  const runs = byInstance(result);
-  const rows = new Map();
-  for (const series of runs) {
-    const name = series.metric.__name__;
-    for (const [time, text] of series.values) {
-      const plain = decimal(text);
-      if (plain === null) continue;
-      const row = rows.get(time);
-      if (!row || row.instance !== series.metric.instance) rows.set(time, { instance: series.metric.instance, parts: new Map() });
-      rows.get(time).parts.set(name, plain);
-    }
-  }
-  return [...rows].sort(([a], [b]) => a - b).map(([time, row]) => [time, row.parts]);
-}
-
-/** Series of the run that began last come last, so that theirs are the values that stay. */
-function byInstance(result) {
-  const began = new Map();
+/** Rows in order of time, each of the youngest run that was heard then, and when runs began, seconds. */
+function read(result) {
+  const instances = new Map();
+  const began = [];
   for (const { metric, values } of result) {
-    began.set(metric.instance, Math.min(began.get(metric.instance) ?? Infinity, values[0]?.[0] ?? Infinity));
+    if (metric[PART] === undefined) began.push(beganMs(metric.flashmm_run) / 1000);
+    else note(instances, metric, values);
   }
-  return [...result].sort((a, b) => began.get(a.metric.instance) - began.get(b.metric.instance));
+  const rows = new Map();
+  const first = (instance) => Math.min(...instance.keys());
+  const oldestFirst = [...instances.values()].sort((a, b) => first(a) - first(b));
+  for (const instance of oldestFirst) for (const row of heard([...instance.values()])) rows.set(row.time, row);
+  return { rows: [...rows.values()].sort((a, b) => a.time - b.time), began: began.sort((a, b) => a - b) };
+}
+
+/** Put a series into its instance's rows: a part of them, or when one was told. */
+function note(instances, { instance, [PART]: name }, values) {
+  if (!instances.has(instance)) instances.set(instance, new Map());
+  const rows = instances.get(instance);
+  for (const [time, text] of values) {
+    if (!rows.has(time)) rows.set(time, { time, told: 0, parts: new Map() });
+    const row = rows.get(time);
+    const plain = decimal(text);
+    if (name.startsWith(TOLD)) row.told = Math.max(row.told, Number(text));
+    else if (plain !== null) row.parts.set(name, plain);
+  }
+}
+
+/** Those that were still the last word when the next was due. */
+function heard(rows) {
+  const told = [...new Set(rows.map((row) => row.told))].sort((a, b) => a - b);
+  const apart = told.slice(1).map((each, place) => each - told[place]).sort((a, b) => a - b);
+  const patience = apart.length ? apart[apart.length >> 1] + LATE_S : UNUSUAL_S;
+  return rows.filter((row) => row.parts.size && row.time - row.told <= patience);
+}
+
+/** Points with one that knows nothing wherever a run began, and after the last that was heard before a pause. */
+function parted(points, began, step, toS) {
+  const whole = [];
+  const rest = (untilS) => {
+    const last = whole.at(-1);
+    const start = began.findLast((each) => last?.time < each && each <= untilS);
+    if (start || untilS - last?.time > 1.5 * step) whole.push({ time: start ?? last.time + 0.001, texts: last.texts.map(() => null) });
+  };
+  for (const point of points) {
+    if (began.some((each) => point.told < each && each <= point.time)) continue;
+    rest(point.time);
+    whole.push(point);
+  }
+  rest(Math.max(toS, ...began));
+  return whole;
 }
 
 /** Prometheus writes very large and very small numbers with an exponent. */

@@ -32,7 +32,7 @@ export class Series {
     const last = this.times.at(-1);
     if (!Number.isFinite(time) || time < last) return;
     if (time === last) this.drop();
-    else if (time - last > BREAK_S) this.breakOff();
+    else if (time - last > BREAK_S && last >= this.liveFrom) this.breakOff();
     this.append(time, texts);
     this.liveFrom = Math.min(this.liveFrom, time);
   }
@@ -64,7 +64,7 @@ export class Series {
 
   /** No line leads from the last point to the next one. */
   breakOff() {
-    if (this.length) this.append(this.times.at(-1) + 0.001, this.names.map(() => null));
+    if (this.length && !this.isBreak(this.length - 1)) this.append(this.times.at(-1) + 0.001, this.names.map(() => null));
   }
 
   /** What was live up to now is no longer without a gap: the next history replaces it. */
@@ -72,15 +72,14 @@ export class Series {
     this.liveFrom = Infinity;
   }
 
-  /** Put history before what came live without a gap. points: [time, texts], in order. */
+  /** Put history before what came live without a gap. points: [time, texts], in order, with the breaks in them. */
   rebase(points) {
     const keep = this.times.findIndex((time) => time >= this.liveFrom);
     const live = keep < 0 ? [] : this.times.slice(keep).map((time, index) => [time, this.texts.map((column) => column[keep + index])]);
     const from = this.liveFrom;
     this.clear();
-    for (const [time, texts] of points) if (time < from) this.push(time, texts);
-    this.liveFrom = Infinity;
-    for (const [time, texts] of live) this.push(time, texts);
+    for (const [time, texts] of points) if (time < from) this.append(time, texts);
+    for (const [time, texts] of live) this.append(time, texts);
     this.liveFrom = from;
   }
 
