@@ -1,99 +1,129 @@
 """How much of what a bot emitted has arrived, live: sequence numbers and stream marks, run by run."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
+from typing import Final
+
+from prometheus_client import Counter
 
 from flashmm_backends.batch import Event
-from flashmm_instrumentation.semconv import events
+from flashmm_instrumentation.semconv import EVENT_KINDS, events
 from flashmm_instrumentation.semconv.attributes import StreamMark
-from flashmm_streaming._identity import Owner
+from flashmm_streaming._identity import RESOURCES_MAX, Owner
+from flashmm_streaming._recent import Recent
 
-STREAMS_MAX = 10_000
+RUNS_MAX = 2_000
+"""Runs under way, or that something is missing of."""
+_MARKS: Final = events.STREAM.name
 
 
 @dataclass(slots=True)
 class _Stream:
-    """One (run, kind) since we began to look: numbers above `base` count."""
+    """One kind of a run since we began to look: numbers above `base` count."""
 
-    owner: Owner
     base: int
+    highest: int
     received: int = 0
-    highest: int = 0
 
     @property
-    def expected(self) -> int:
-        return self.highest - self.base
+    def whole(self) -> bool:
+        return self.received == self.highest - self.base
+
+    def rise(self, number: int) -> int:
+        """Expect everything up to a number; returns how much that is more."""
+        before, self.highest = self.highest, max(self.highest, number)
+        return self.highest - before
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run's streams by kind. open: its marks were seen, and it has not ended."""
+
+    owner: Owner
+    streams: dict[str, _Stream] = field(default_factory=dict[str, _Stream])
+    open: bool = False
+
+    def stream(self, kind: str, base: int) -> _Stream:
+        """A run whose opening was not seen counts from its first event seen."""
+        return self.streams.setdefault(kind, _Stream(base, base))
+
+
+@dataclass(slots=True)
+class _Totals:
+    """One owner's, over all runs."""
+
+    received: int = 0
+    expected: int = 0
+    unclosed_runs: int = 0
 
 
 class Arrivals:
     """Received and expected events by bot. Events are deduplicated before they come here."""
 
-    def __init__(self) -> None:
-        self._streams: dict[tuple[str, str], _Stream] = {}
-        self._runs: dict[str, Owner | None] = {}
-        self._unclosed: Counter[Owner] = Counter()
+    def __init__(self, forgotten: Counter) -> None:
+        self._runs: Recent[str, _Run] = Recent(RUNS_MAX, forgotten.labels("runs"))
+        self._totals: Recent[Owner, _Totals] = Recent(RESOURCES_MAX, forgotten.labels("completeness"))
 
     def update(self, arrived: Sequence[Event], time_ms: int) -> list[dict[str, object]]:
         """An item for each bot that something arrived from."""
         for event in arrived:
             self._count(event)
         for event in arrived:
-            if event.kind == events.STREAM.name:
-                self._raise_mark(event)
-                self._follow_run(event)
+            if event.kind == _MARKS:
+                self._take_mark(event)
         owners = dict.fromkeys(Owner(event.bot, event.account) for event in arrived)
-        return [self._item(owner, time_ms) for owner in owners]
+        return [_item(owner, self._of(owner), time_ms) for owner in owners]
 
     def _count(self, event: Event) -> None:
-        stream = self._stream(event, event.kind, event.seq - 1)
+        run = self._run(event)
+        stream = run.stream(event.kind, event.seq - 1)
         if event.seq > stream.base:
             stream.received += 1
-            stream.highest = max(stream.highest, event.seq)
+            totals = self._of(run.owner)
+            totals.received += 1
+            totals.expected += stream.rise(event.seq)
 
-    def _raise_mark(self, event: Event) -> None:
+    def _take_mark(self, event: Event) -> None:
         kind, high_water = event.fields.get("kind"), event.fields.get("high_water")
-        if isinstance(kind, str) and isinstance(high_water, int):
-            stream = self._stream(event, kind, high_water)
-            stream.highest = max(stream.highest, high_water)
+        run = self._run(event)
+        run.open = True
+        if isinstance(kind, str) and kind in EVENT_KINDS and isinstance(high_water, int):
+            self._of(run.owner).expected += run.stream(kind, high_water).rise(high_water)
+        if event.fields.get("mark") == StreamMark.CLOSE.value and kind == _MARKS:
+            self._end(event.run, run)
+        self._end_previous(str(event.fields.get("previous_run")))
 
-    def _follow_run(self, event: Event) -> None:
-        """A run whose marks were seen and that the bot's next one names as its previous, but that never closed."""
-        fields = event.fields
-        if event.run not in self._runs:
-            self._runs[event.run] = Owner(event.bot, event.account)
-            if len(self._runs) > STREAMS_MAX:
-                del self._runs[next(iter(self._runs))]
-        if fields.get("mark") == StreamMark.CLOSE.value and fields.get("kind") == events.STREAM.name:
-            self._runs[event.run] = None
-        previous = fields.get("previous_run")
-        if isinstance(previous, str) and (owner := self._runs.get(previous)):
-            self._runs[previous] = None
-            self._unclosed[owner] += 1
+    def _end_previous(self, name: str) -> None:
+        """A run that the bot's next one names as its previous, whose marks were seen, and that never closed."""
+        run = self._runs.get(name)
+        if run is not None and run.open:
+            self._of(run.owner).unclosed_runs += 1
+            self._end(name, run)
 
-    def _stream(self, event: Event, kind: str, base: int) -> _Stream:
-        """A run whose opening was not seen counts from its first event seen."""
-        key = (event.run, kind)
-        if key not in self._streams:
-            self._streams[key] = _Stream(Owner(event.bot, event.account), base, highest=base)
-            if len(self._streams) > STREAMS_MAX:
-                del self._streams[next(iter(self._streams))]
-        return self._streams[key]
+    def _end(self, name: str, run: _Run) -> None:
+        """Nothing more is expected of it, unless something is missing that may still come."""
+        run.open = False
+        if all(stream.whole for stream in run.streams.values()):
+            del self._runs[name]
 
-    def _item(self, owner: Owner, time_ms: int) -> dict[str, object]:
-        streams = [stream for stream in self._streams.values() if stream.owner == owner]
-        received = sum(stream.received for stream in streams)
-        expected = sum(stream.expected for stream in streams)
-        return {
-            **owner.body(),
-            "time_ms": time_ms,
-            "received": received,
-            "expected": expected,
-            "missing": expected - received,
-            "ratio": _ratio(received, expected),
-            "unclosed_runs": self._unclosed[owner],
-        }
+    def _run(self, event: Event) -> _Run:
+        return self._runs.renew(event.run, lambda: _Run(Owner(event.bot, event.account)))
+
+    def _of(self, owner: Owner) -> _Totals:
+        return self._totals.renew(owner, _Totals)
+
+
+def _item(owner: Owner, totals: _Totals, time_ms: int) -> dict[str, object]:
+    return {
+        **owner.body(),
+        "time_ms": time_ms,
+        "received": totals.received,
+        "expected": totals.expected,
+        "missing": totals.expected - totals.received,
+        "ratio": _ratio(totals.received, totals.expected),
+        "unclosed_runs": totals.unclosed_runs,
+    }
 
 
 def _ratio(received: int, expected: int) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from prometheus_client import Counter
 
 from flashmm_backends.batch import Points, SeriesMeta
 from flashmm_backends.naming import label_name, metric_name
@@ -16,32 +17,62 @@ from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import metrics
 from flashmm_streaming import _text
 from flashmm_streaming._events import bps
+from flashmm_streaming._recent import Recent
 
 SERIES_MAX = 5_000
-"""Series followed; with more than these, later ones are left to queries."""
+"""Series followed; with more than these, those silent longest are left to queries."""
+RUNS_MAX = 5_000
+
+
+@dataclass(slots=True)
+class _Part:
+    """The last value of a part and its time; how many series it is followed by, as each run of a bot has its own."""
+
+    series: int = 0
+    time_ms: int = 0
+    value: float | None = None
+
+    def take(self, time_ms: int, value: float) -> bool:
+        """Whether it is newer than what is here, or as new. What one export tells may differ in time."""
+        newer = time_ms >= self.time_ms
+        if newer:
+            self.time_ms, self.value = time_ms, value
+        return newer
+
+
+@dataclass(slots=True)
+class _Subject:
+    """What an item is about, and its parts."""
+
+    stream: str
+    identity: dict[str, object]
+    parts: dict[tuple[str, ...], _Part] = field(default_factory=dict[tuple[str, ...], _Part])
+
+    @property
+    def time_ms(self) -> int:
+        return max(part.time_ms for part in self.parts.values())
+
+    @property
+    def values(self) -> dict[tuple[str, ...], float]:
+        """Of the parts that are known."""
+        return {key: part.value for key, part in self.parts.items() if part.value is not None}
+
+    @property
+    def shown(self) -> bool:
+        """Fills in a currency that no P&L is in make no P&L."""
+        return self.stream != "pnl" or any(part in self.values for part in _PNL_KEYS)
 
 
 @dataclass(slots=True)
 class _Series:
     """A followed series: where its values go."""
 
-    subject: "_Subject"
-    part: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Subject:
-    """What an item is about, and the last value of each of its parts."""
-
-    stream: str
-    identity: dict[str, object]
-    parts: dict[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
-    time_ms: int = 0
+    subject: _Subject
+    key: tuple[str, ...]
 
     @property
-    def shown(self) -> bool:
-        """Fills in a currency that no P&L is in make no P&L."""
-        return self.stream != "pnl" or any(part in self.parts for part in _PNL_KEYS)
+    def part(self) -> _Part:
+        return self.subject.parts[self.key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +111,32 @@ FOLLOWED: Final = f'{{__name__=~"{"|".join([*_ROLES, _TARGET])}"}}'
 class Gauges:
     """The last values of the followed series; `update` returns items for the subjects that changed."""
 
-    def __init__(self) -> None:
-        self._series: dict[int, _Series] = {}
-        self._subjects: dict[tuple[str, ...], _Subject] = {}
+    def __init__(self, forgotten: Counter) -> None:
+        self._series: Recent[int, _Series] = Recent(SERIES_MAX, forgotten.labels("series"))
+        self._subjects: dict[tuple[object, ...], _Subject] = {}
         self._ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._runs: dict[tuple[str, str], str] = {}
+        self._runs: Recent[tuple[str, str], str] = Recent(RUNS_MAX, forgotten.labels("last runs"))
 
     def begin(self, bot: str, account: str, run: str) -> None:
         """A bot's run: a later one than the last (runs are UUIDv7, ordered by time) begins at nothing."""
         before = self._runs.get((bot, account))
         if before is not None and run <= before:
             return
-        self._runs[bot, account] = run
+        self._runs.put((bot, account), run)
         if before is not None:
             self._forget_values(bot, account)
-        if len(self._runs) > SERIES_MAX:
-            del self._runs[next(iter(self._runs))]
 
     def _forget_values(self, bot: str, account: str) -> None:
         for subject in self._subjects.values():
             if (subject.identity["bot"], subject.identity["account"]) == (bot, account):
-                subject.parts.clear()
+                for part in subject.parts.values():
+                    part.value = None
 
     def learn(self, series: Sequence[SeriesMeta]) -> None:
         """Follow those that a stream shows."""
-        known = len(self._series)
-        for meta in series:
-            if meta.id not in self._series and len(self._series) < SERIES_MAX:
-                self._follow(meta)
-        if len(self._series) > known:
-            self._ids = np.fromiter(sorted(self._series), np.uint64, len(self._series))
+        new = [self._follow(meta) for meta in series if meta.id not in self._series]
+        if any(new):
+            self._ids = np.sort(np.fromiter(self._series, np.uint64, len(self._series)))
 
     def recall(self, stored: Sequence[RangeSeries]) -> list[tuple[str, dict[str, object]]]:
         """The same for the last values of series stored earlier, each bot's of its last run alone."""
@@ -133,9 +160,8 @@ class Gauges:
         changed: dict[int, _Subject] = {}
         for series_id, time_ms, value in self._matching(points):
             series = self._series[series_id]
-            if time_ms >= series.subject.time_ms:
-                series.subject.time_ms = time_ms
-                series.subject.parts[series.part] = value
+            self._series.move_to_end(series_id)
+            if series.part.take(time_ms, value):
                 changed[id(series.subject)] = series.subject
         return [(subject.stream, self._item(subject)) for subject in changed.values() if subject.shown]
 
@@ -146,19 +172,33 @@ class Gauges:
             body["run"] = self._runs.get((str(subject.identity["bot"]), str(subject.identity["account"])), "")
         return body
 
-    def _follow(self, meta: SeriesMeta) -> None:
+    def _follow(self, meta: SeriesMeta) -> bool:
         labels = dict(meta.labels)
         role = _ROLES.get(labels.get("__name__", ""))
         if role is None:
-            return
+            return False
         labels.setdefault(label_name(attr.BOT), labels.get("job", ""))
         identity = {name.rpartition(".")[2]: labels.get(label_name(name), "") for name in role.identity}
         subject = self._subject(role.stream, identity)
         split = tuple(labels.get(label_name(name), "") for name in role.split)
-        self._series[meta.id] = _Series(subject, (role.part, *split))
+        key = (role.part, *split)
+        subject.parts.setdefault(key, _Part()).series += 1
+        silent = self._series.put(meta.id, _Series(subject, key))
+        if silent is not None:
+            self._leave(silent)
+        return True
+
+    def _leave(self, series: _Series) -> None:
+        """What nothing else feeds goes with it."""
+        subject = series.subject
+        series.part.series -= 1
+        if not series.part.series:
+            del subject.parts[series.key]
+        if not subject.parts:
+            del self._subjects[_name(subject.stream, subject.identity)]
 
     def _subject(self, stream: str, identity: dict[str, str]) -> _Subject:
-        return self._subjects.setdefault((stream, *identity.values()), _Subject(stream, dict(identity)))
+        return self._subjects.setdefault(_name(stream, identity), _Subject(stream, dict(identity)))
 
     def _matching(self, points: Points) -> Iterator[tuple[int, int, float]]:
         if not len(self._ids) or not len(points.series_id):
@@ -169,6 +209,10 @@ class Gauges:
         return zip(
             points.series_id[hit].tolist(), points.time_ms[hit].tolist(), points.value[hit].tolist(), strict=True
         )
+
+
+def _name(stream: str, identity: Mapping[str, object]) -> tuple[object, ...]:
+    return (stream, *identity.values())
 
 
 def _source(labels: Mapping[str, str]) -> tuple[str, str]:
@@ -190,7 +234,8 @@ def _pnl(subject: _Subject) -> dict[str, object]:
 
     net_bps: net in basis points of the notional; None before the first fill.
     """
-    texts = {part: _text.from_float(subject.parts[part,]) for part in PNL_PARTS if (part,) in subject.parts}
+    values = subject.values
+    texts = {part: _text.from_float(values[part,]) for part in PNL_PARTS if (part,) in values}
     net = Decimal(0)
     for text in texts.values():
         net = _text.EXACT.add(net, Decimal(text or 0))
@@ -208,12 +253,12 @@ def _pnl(subject: _Subject) -> dict[str, object]:
 
 def _notional(subject: _Subject) -> Decimal | None:
     """The sum of the counters' shortest decimals; None without any."""
-    texts = [_text.from_float(value) for key, value in subject.parts.items() if key[0] == "notional"]
+    texts = [_text.from_float(value) for key, value in subject.values.items() if key[0] == "notional"]
     return sum((Decimal(text) for text in texts if text), Decimal(0)) if texts else None
 
 
 def _values(subject: _Subject) -> dict[str, object]:
-    return {**_head(subject), **{part[0]: _text.from_float(value) for part, value in subject.parts.items()}}
+    return {**_head(subject), **{part[0]: _text.from_float(value) for part, value in subject.values.items()}}
 
 
 def _activity(subject: _Subject) -> dict[str, object]:
@@ -228,7 +273,7 @@ def _activity(subject: _Subject) -> dict[str, object]:
 
 def _sum(subject: _Subject, part: str, last: str | None = None) -> int:
     """Over the series of a part, or those whose last telling label has a value."""
-    return int(sum(value for key, value in subject.parts.items() if key[0] == part and last in (None, key[-1])))
+    return int(sum(value for key, value in subject.values.items() if key[0] == part and last in (None, key[-1])))
 
 
 def _model(subject: _Subject) -> dict[str, object]:

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client import Counter
+
 from flashmm_backends.batch import Resource
 from flashmm_instrumentation.semconv import attributes as attr
+from flashmm_streaming._recent import Recent
 
 DEMO = "demo"
 RESOURCES_MAX = 10_000
@@ -36,9 +39,9 @@ _NOBODY: Final = Sender(Owner("", ""), "")
 class Owners:
     """Bots by resource, and the `bots` items that announce them."""
 
-    def __init__(self) -> None:
-        self._senders: dict[int, Sender] = {}
-        self._announced: dict[Owner, dict[str, object]] = {}
+    def __init__(self, forgotten: Counter) -> None:
+        self._senders: Recent[int, Sender] = Recent(RESOURCES_MAX, forgotten.labels("resources"))
+        self._announced: Recent[Owner, dict[str, object]] = Recent(RESOURCES_MAX, forgotten.labels("bots"))
 
     def of(self, resource_id: int) -> Sender:
         """Whose resource it is."""
@@ -49,23 +52,16 @@ class Owners:
         found: list[dict[str, object]] = []
         for resource in resources:
             owner = _owner(resource.attributes)
-            self._remember(resource.id, Sender(owner, _run(resource.attributes)))
+            self._senders.put(resource.id, Sender(owner, _run(resource.attributes)))
             if owner.bot and (item := self._announcement(owner, resource.attributes)):
                 found.append({**item, "time_ms": time_ms})
         return found
-
-    def _remember(self, resource_id: int, sender: Sender) -> None:
-        self._senders[resource_id] = sender
-        if len(self._senders) > RESOURCES_MAX:
-            del self._senders[next(iter(self._senders))]
 
     def _announcement(self, owner: Owner, attributes: Mapping[str, object]) -> dict[str, object] | None:
         item = {**owner.body(), **_identity(attributes)}
         if self._announced.get(owner) == item:
             return None
-        self._announced[owner] = item
-        if len(self._announced) > RESOURCES_MAX:
-            del self._announced[next(iter(self._announced))]
+        self._announced.put(owner, item)
         return item
 
 

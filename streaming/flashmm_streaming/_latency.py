@@ -7,10 +7,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from prometheus_client import Counter
 
 from flashmm_backends.batch import Span
 from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_streaming._identity import Owners, Sender
+from flashmm_streaming._recent import Recent
 
 ROOT: Final = "order"
 STAGES: Final = frozenset(attr.Stage)
@@ -18,6 +20,8 @@ WINDOW = 1_000
 """Orders that the quantiles are over."""
 OPEN_MAX = 5_000
 """Traces whose stages are here and whose root is not yet."""
+MARKETS_MAX = 1_000
+"""Markets that quantiles are kept of."""
 EVERY_NS = 200_000_000
 """Quantiles of a market are computed at most this often."""
 
@@ -42,10 +46,10 @@ class _Market:
 class Placements:
     """Joins the stages of an order to its root, which ends last."""
 
-    def __init__(self, owners: Owners) -> None:
+    def __init__(self, owners: Owners, forgotten: Counter) -> None:
         self._owners = owners
-        self._stages: dict[bytes, dict[str, float]] = {}
-        self._markets: dict[tuple[object, ...], _Market] = {}
+        self._stages: Recent[bytes, dict[str, float]] = Recent(OPEN_MAX, forgotten.labels("open orders"))
+        self._markets: Recent[tuple[object, ...], _Market] = Recent(MARKETS_MAX, forgotten.labels("latencies"))
         self._computed_ns = 0
 
     def orders(self, spans: Sequence[Span]) -> list[dict[str, object]]:
@@ -70,13 +74,8 @@ class Placements:
 
     def _is_root(self, span: Span) -> bool:
         if span.parent_span_id and span.name in STAGES:
-            self._keep_stage(span)
+            self._stages.renew(span.trace_id, dict)[span.name] = _micros(span)
         return span.name == ROOT and attr.ORDER_ID in span.attributes
-
-    def _keep_stage(self, span: Span) -> None:
-        self._stages.setdefault(span.trace_id, {})[span.name] = _micros(span)
-        if len(self._stages) > OPEN_MAX:
-            del self._stages[next(iter(self._stages))]
 
     def _placement(self, root: Span) -> dict[str, object]:
         stages_us = self._stages.pop(root.trace_id, {})
@@ -102,7 +101,7 @@ class Placements:
     def _market(self, sender: Sender, root: Span) -> _Market:
         venue, symbol = str(root.attributes.get(attr.VENUE, "")), str(root.attributes.get(attr.SYMBOL, ""))
         identity = {**sender.owner.body(), "venue": venue, "symbol": symbol}
-        return self._markets.setdefault(tuple(identity.values()), _Market(identity))
+        return self._markets.renew(tuple(identity.values()), lambda: _Market(identity))
 
 
 def _micros(span: Span) -> float:

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from prometheus_client import Counter
+
 from flashmm_backends.batch import Event, EventValue
 from flashmm_streaming import _text
 from flashmm_streaming._events import Body, bps, market_head
+from flashmm_streaming._recent import Recent
 
 WINDOW_NS: Final = 300 * 10**9
 """Length of the sliding window, up to the end of its newest sample."""
@@ -28,7 +31,10 @@ _Sums = dict[str, Decimal]
 
 @dataclass(slots=True)
 class _Window:
-    """Samples by the time of their end, and the exact sum of each field; an absent integral adds nothing."""
+    """Samples by the time of their end, and the exact sum of each field; an absent integral adds nothing.
+
+    One stamped later than what follows it goes too: it would hold all others back.
+    """
 
     samples: deque[tuple[int, _Sums]] = field(default_factory=deque[tuple[int, _Sums]])
     sums: _Sums = field(default_factory=dict[str, Decimal])
@@ -36,7 +42,7 @@ class _Window:
     def add(self, end_ns: int, sample: _Sums) -> None:
         self.samples.append((end_ns, sample))
         self._sum(sample, 1)
-        while self.samples[0][0] <= end_ns - WINDOW_NS:
+        while not end_ns - WINDOW_NS < self.samples[0][0] <= end_ns:
             self._sum(self.samples.popleft()[1], -1)
 
     def _sum(self, sample: _Sums, sign: int) -> None:
@@ -47,22 +53,18 @@ class _Window:
 class Spreads:
     """One window for each market."""
 
-    def __init__(self) -> None:
-        self._windows: dict[tuple[object, ...], _Window] = {}
+    def __init__(self, forgotten: Counter) -> None:
+        self._windows: Recent[tuple[object, ...], _Window] = Recent(MARKETS_MAX, forgotten.labels("spreads"))
 
     def add(self, event: Event) -> Body:
         """The item of one sample. `mean` holds the same figures over the window, and its `seconds`."""
         sample = _sample(event.fields)
         head = market_head(event)
-        window = self._window(tuple(head[name] for name in ("bot", "account", "venue", "symbol")))
+        market = tuple(head[name] for name in ("bot", "account", "venue", "symbol"))
+        window = self._windows.renew(market, _Window)
         window.add(event.time_ns, sample)
         seconds = _text.rounded(window.sums["duration_ns"] / 10**9, 0)
         return head | _figures(sample) | {"mean": _figures(window.sums) | {"seconds": seconds}}
-
-    def _window(self, market: tuple[object, ...]) -> _Window:
-        if market not in self._windows and len(self._windows) >= MARKETS_MAX:
-            del self._windows[next(iter(self._windows))]
-        return self._windows.setdefault(market, _Window())
 
 
 def _sample(fields: Mapping[str, EventValue]) -> _Sums:

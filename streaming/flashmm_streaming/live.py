@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from flashmm_backends.batch import Batch, Event, SeriesMeta
+from flashmm_backends.batch import Batch, Event
 from flashmm_backends.ports import EventTable, RangeSeries
 from flashmm_instrumentation.semconv import events
 from flashmm_streaming import _events
@@ -35,19 +35,21 @@ _PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, objec
 
 
 class Projection:
-    """Batches → items. Keeps the last values of what an item is made of; all of it bounded."""
+    """Batches → items. Keeps the last values of what an item is made of; all of it bounded, the rest counted."""
 
-    def __init__(self) -> None:
-        self._owners = Owners()
-        self._gauges = Gauges()
-        self._arrivals = Arrivals()
-        self._predictions = Predictions()
-        self._placements = Placements(self._owners)
-        self._spreads = Spreads()
-
-    def learn(self, series: Sequence[SeriesMeta]) -> None:
-        """Series that are durable already, so that no batch will introduce them again."""
-        self._gauges.learn(series)
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        forgotten = Counter(
+            "flashmm_stream_forgotten",
+            "What live figures are made of, by kind, of which there was too much: the longest silent went.",
+            ["kind"],
+            registry=registry,
+        )
+        self._owners = Owners(forgotten)
+        self._gauges = Gauges(forgotten)
+        self._arrivals = Arrivals(forgotten)
+        self._predictions = Predictions(forgotten)
+        self._placements = Placements(self._owners, forgotten)
+        self._spreads = Spreads(forgotten)
 
     def project(self, batch: Batch) -> Items:
         """The items of one batch."""
@@ -115,7 +117,7 @@ class LiveTap:
     """
 
     def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop, registry: CollectorRegistry) -> None:
-        self.projection = Projection()
+        self.projection = Projection(registry)
         self._hub = hub
         self._loop = loop
         self._failed = Counter(

@@ -3,6 +3,8 @@
 import asyncio
 import math
 import threading
+import time
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -14,7 +16,7 @@ from tests.acceptance.page.batches import MILLISECOND, SECOND, Bot, spread_field
 
 from flashmm_backends.batch import Batch, Points
 from flashmm_backends.ports import Completeness, EventTable, RangeSeries, Window
-from flashmm_streaming import Hub, LiveTap, Projection, _completeness, _text
+from flashmm_streaming import Hub, LiveTap, Projection, _completeness, _gauges, _latency, _models, _spreads, _text
 
 NOW = 1_800_000_000 * SECOND
 MARKET = {"flashmm_venue": "binance", "flashmm_symbol": "BTCUSDT"}
@@ -88,6 +90,19 @@ class TestPnl:
         items = projection.project(bot.pnl(NOW, 2, 0, 0, 0, "BTC"))
         assert only(items, "pnl")["currency"] == "BTC"
 
+    def test_one_exports_times_may_differ(self):
+        """A gauge measured a millisecond before the counter that was exported with it is shown all the same."""
+        bot, projection = Bot(), Projection()
+        projection.project(bot.pnl(NOW, 1, 0, 0, 0))
+        rows = [
+            (name, value, {"flashmm_currency": "USDT"})
+            for name, value in (("fill_notional_total", 5), ("pnl_realized", 99))
+        ]
+        batch = bot.points(NOW + SECOND, [(f"flashmm_{name}", value, labels) for name, value, labels in rows])
+        batch.points.time_ms[1] -= 1
+        item = only(projection.project(batch), "pnl")
+        assert (item["realized"], item["notional"], item["time_ms"]) == ("99", "5", (NOW + SECOND) // MILLISECOND)
+
     def test_late_points_change_nothing(self):
         """A point older than the last shown is left to queries."""
         bot, projection = Bot(), Projection()
@@ -98,13 +113,6 @@ class TestPnl:
         """NaN (a stale marker) and infinities are no P&L."""
         items = Projection().project(Bot().pnl(NOW, math.nan, math.inf, 1, 2))
         assert "realized" not in only(items, "pnl") and only(items, "pnl")["net"] == "3"
-
-    def test_a_known_series_needs_no_introduction(self):
-        """Series that were durable before we came are learnt apart."""
-        bot, projection = Bot(), Projection()
-        batch = bot.pnl(NOW, 1, 2, 3, 4)
-        projection.learn(batch.series)
-        assert only(projection.project(Batch(NOW, points=batch.points)), "pnl")["net"] == "10"
 
     def test_unknown_bot_goes_by_its_job(self):
         """A series without our resource attributes is shown under its job."""
@@ -196,6 +204,15 @@ class TestSpread:
         assert (mean["own_bps"], mean["uptime"], mean["seconds"]) == ("0.8000", "0.666667", "2")
         last = second(300, 3, SECOND)["mean"]
         assert (last["own_bps"], last["difference_bps"], last["seconds"]) == ("0.5000", "0.7000", "2")
+
+    def test_a_sample_of_tomorrow_holds_nothing_back(self):
+        """One stamped a day ahead leaves the window with what follows it."""
+        bot, projection = Bot(), Projection()
+        fields = spread_fields(Decimal(50_000), Decimal(3), Decimal(5), Decimal(2))
+        for after_s in (86_400, *range(400)):
+            event = bot.event("flashmm.spread.sample", NOW + after_s * SECOND, **fields)
+            item = only(projection.project(bot.events(NOW, event)), "spread")
+        assert item["mean"]["seconds"] == "300"
 
     def test_the_market_goes_on_without_us(self):
         """While we do not quote there is no spread of ours, and the market's is still told."""
@@ -338,8 +355,8 @@ class TestCompleteness:
     def test_a_run_that_never_closed(self):
         """Another run names it as its previous one: its last events are unknown; one that closed is well."""
         projection, last = Projection(), []
-        for previous, closes in ((None, False), (True, True), (True, False)):
-            bot = Bot()
+        for number, (previous, closes) in enumerate(((None, False), (True, True), (True, False))):
+            bot = Bot(run=f"run-{number}")
             opened = bot.event("flashmm.stream", NOW, mark="open", previous_run=last[-1] if previous else None)
             marks = [opened]
             if closes:
@@ -348,6 +365,34 @@ class TestCompleteness:
             item = only(projection.project(bot.events(NOW, *marks)), "completeness")
             last.append(opened.run)
             assert item["unclosed_runs"] == (0 if previous is None else 1)
+
+    def test_a_closed_run_waits_for_what_is_missing(self):
+        """What it lost on the way and comes after its end is counted as what was missing."""
+        bot, projection = Bot(), Projection()
+        fills, kind = [fill_of(bot) for _ in range(3)], "flashmm.stream"
+        marks = [bot.event(kind, NOW, mark="close", kind="flashmm.fill", high_water=3, previous_run=None)]
+        marks += [bot.event(kind, NOW, mark="close", kind=kind, high_water=2, previous_run=None)]
+        item = only(projection.project(bot.events(NOW, fills[0], fills[2], *marks)), "completeness")
+        assert (item["received"], item["expected"]) == (4, 5)
+        item = only(projection.project(bot.events(NOW, fills[1])), "completeness")
+        assert (item["received"], item["expected"], item["unclosed_runs"]) == (5, 5, 0)
+
+    def test_an_events_cost_does_not_grow_with_the_runs(self):
+        """With thousands of runs under way an event takes no longer than with one."""
+        few, many = Projection(), Projection()
+        for number in range(_completeness.RUNS_MAX):
+            bot = Bot(run=f"run-{number}")
+            many.project(bot.events(NOW, fill_of(bot)))
+
+        def cpu_s(projection):
+            bot = Bot(run="last")
+            batches = [bot.events(NOW, fill_of(bot)) for _ in range(500)]
+            began = time.process_time()
+            for batch in batches:
+                projection.project(batch)
+            return time.process_time() - began
+
+        assert min(cpu_s(many) for _ in range(3)) < 5 * min(cpu_s(few) for _ in range(3))
 
     def test_late_arrivals_fill_the_hole(self):
         """What comes late is counted when it comes."""
@@ -386,6 +431,14 @@ class TestModels:
         item = Projection().project(bot.events(NOW, *events))["model"][-1]
         assert (item["hit_rate"], item["judged"], item["source"]) == ("0.666667", 3, "judged")
 
+    @pytest.mark.parametrize("nothing", [0.0, -0.0, math.nan, None])
+    def test_no_direction_is_no_hit(self, nothing):
+        """A model that says nothing is not right where the price falls."""
+        bot, projection = Bot(), Projection()
+        events = [self.said(bot, "prediction", str(number), nothing) for number in range(10)]
+        events += [self.said(bot, "outcome", str(number), -1.0) for number in range(10)]
+        assert "model" not in projection.project(bot.events(NOW, *events))
+
     def test_reported_accuracy(self):
         """The bot's own gauge is shown as reported."""
         labels = {"flashmm_model": "m", "flashmm_symbol": "S"}
@@ -393,6 +446,117 @@ class TestModels:
             Projection().project(Bot().points(NOW, [("flashmm_model_accuracy_ratio", 0.5625, labels)])), "model"
         )
         assert (item["accuracy"], item["source"], item["model"]) == ("0.5625", "reported", "m")
+
+
+class TestBounds:
+    """Whatever is remembered has a limit; what was silent longest goes first, and is counted."""
+
+    @pytest.fixture
+    def registry(self):
+        return CollectorRegistry()
+
+    @pytest.fixture
+    def projection(self, registry):
+        return Projection(registry)
+
+    @pytest.fixture
+    def forgotten(self, registry):
+        """How many of a kind are gone."""
+        return lambda kind: registry.get_sample_value("flashmm_stream_forgotten_total", {"kind": kind})
+
+    def test_series(self, projection, forgotten):
+        """Children forked by the thousand take no bot's place: not one's that goes on, not a new one's."""
+        steady, runs = Bot("steady"), _gauges.SERIES_MAX // 4
+        for number in range(runs):
+            at = NOW + number * SECOND
+            projection.project(steady.pnl(at, number, 0, 0, 0))
+            projection.project(Bot(run=f"child/{number}").pnl(at, 1, 0, 0, 0))
+        assert forgotten("series") == 4
+        last = NOW + runs * SECOND
+        assert only(projection.project(steady.pnl(last, 7, 0, 0, 0)), "pnl")["realized"] == "7"
+        assert only(projection.project(Bot("new").pnl(last, 5, 0, 0, 0)), "pnl")["realized"] == "5"
+        assert forgotten("series") == 8
+
+    def test_a_series_gone_takes_its_figure_along(self, projection):
+        """A position that nobody has told for longest is no longer there; others of the bot's are."""
+        bot, symbols = Bot(), _gauges.SERIES_MAX + 1
+        for number in range(symbols):
+            labels = MARKET | {"flashmm_symbol": f"S{number}"}
+            projection.project(bot.points(NOW, [("flashmm_inventory_position", 1.0, labels)]))
+            if number == 0:
+                projection.project(bot.points(NOW, [("flashmm_inventory_utilization_ratio", 0.5, labels)]))
+        again = [("flashmm_inventory_position", 2.0, MARKET | {"flashmm_symbol": f"S{at}"}) for at in (0, 2)]
+        first, second = projection.project(bot.points(NOW, again))["inventory"]
+        assert ("utilization" in first, first["position"], second["position"]) == (False, "2", "2")
+
+    def test_open_orders(self, projection, forgotten):
+        """Stages whose order never ends."""
+        bot, count = Bot(), _latency.OPEN_MAX + 1
+        placed = [bot.placement(f"o{number}", "S", "buy", NOW, {"decide": 5}) for number in range(count)]
+        projection.project(bot.spans(NOW, [stage for stage, _ in placed]))
+        items = projection.project(bot.spans(NOW, [root for _, root in placed[:2]]))["orders"]
+        assert [item["stages_us"] for item in items] == [{}, {"decide": 5.0}]
+        assert forgotten("open orders") == 1
+
+    def test_latencies(self, projection, forgotten):
+        """Symbols without end, as a bot that trades options has."""
+        bot, count = Bot(), _latency.MARKETS_MAX + 1
+
+        def trade(number):
+            return bot.spans(NOW + SECOND, bot.placement(f"o{number}", f"S{number}", "buy", NOW, {"decide": 5})[1:])
+
+        for number in range(count):
+            projection.project(trade(number))
+        assert forgotten("latencies") == 1
+        items = projection.project(replace(trade(0), received_ns=NOW + 2 * SECOND))["latency"]
+        assert [item["orders"] for item in items if item["symbol"] == "S0"] == [1]
+
+    def test_predictions(self, projection, forgotten):
+        """Predictions that no outcome follows."""
+        bot, count = Bot(), _models.OPEN_MAX + 1
+        said = [TestModels().said(bot, "prediction", str(number), 1.0) for number in range(count)]
+        projection.project(bot.events(NOW, *said))
+        came = [TestModels().said(bot, "outcome", str(number), 1.0) for number in (0, 1)]
+        item = only(projection.project(bot.events(NOW, *came)), "model")
+        assert (item["judged"], item["outcomes"], forgotten("predictions")) == (1, 2, 1)
+
+    def test_models(self, projection, forgotten):
+        """Models without end: one that was forgotten begins anew."""
+        bot, count = Bot(), _models.MODELS_MAX + 1
+        for number in (*range(count), 0):
+            fields = {"venue": "v", "symbol": "S", "model": f"m{number}", "prediction_id": "1"}
+            said = bot.event("flashmm.prediction", NOW, **fields, horizon_ns=1, value=1.0)
+            came = bot.event("flashmm.outcome", NOW, **fields, value=1.0)
+            item = only(projection.project(bot.events(NOW, said, came)), "model")
+        assert (item["model"], item["predictions"], forgotten("models")) == ("m0", 1, 2)
+
+    def test_runs(self, projection, forgotten):
+        """Runs that never end: what was counted of them stays counted."""
+        count = _completeness.RUNS_MAX + 1
+        for number in range(count):
+            bot = Bot(run=f"run-{number}")
+            item = only(projection.project(bot.events(NOW, fill_of(bot))), "completeness")
+        assert (item["received"], item["expected"], forgotten("runs")) == (count, count, 1)
+
+    def test_closed_runs_take_no_room(self, projection, forgotten):
+        """A run that ended whole is not kept."""
+        for number in range(_completeness.RUNS_MAX + 1):
+            bot, kind = Bot(run=f"run-{number}"), "flashmm.stream"
+            closed = bot.event(kind, NOW, mark="close", kind=kind, high_water=1, previous_run=None)
+            projection.project(bot.events(NOW, closed))
+        assert forgotten("runs") == 0
+
+    def test_spreads(self, projection, forgotten):
+        """Markets without end: one that goes on stays."""
+        bot = Bot()
+        for number in range(_spreads.MARKETS_MAX):
+            for symbol in ("steady", f"S{number}"):
+                fields = spread_fields(Decimal(50_000), Decimal(3), Decimal(5), Decimal(2), symbol=symbol)
+                event = bot.event("flashmm.spread.sample", NOW + number, **fields)
+                items = projection.project(bot.events(NOW, event))["spread"]
+                if symbol == "steady":
+                    assert items[0]["mean"]["seconds"] == str(number + 1)
+        assert forgotten("spreads") == 1
 
 
 class TestBots:
