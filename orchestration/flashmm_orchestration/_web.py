@@ -42,7 +42,7 @@ def http_service(
     telemetry: HttpTelemetry,
     version: str,
 ) -> HttpService:
-    """Page, API and stream behind the access check. bound: a listening socket, not closed here."""
+    """Page, API and stream behind the access check. bound: as `bind` gives it, not closed here."""
     http = settings.http
     socket_app = StreamEndpoint(hub, settings.stream, OriginPolicy(frozenset(http.allowed_origins)))
     hosts = (http.host, *http.allowed_hosts)

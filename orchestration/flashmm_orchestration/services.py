@@ -46,7 +46,7 @@ class ReceiverService:
 
 @dataclass
 class HttpService:
-    """The page, the API and the WebSocket on one port. bound: a listening socket, not closed here."""
+    """The page, the API and the WebSocket on one port. bound: as `bind` gives it, not closed here."""
 
     bound: socket.socket
     app: App
@@ -113,7 +113,10 @@ class _Server(uvicorn.Server):
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Raises CannotStart for an open address without a token, and for a port in use."""
+    """The port, taken and not yet listened on.
+
+    Raises CannotStart for an open address without a token, and for a port in use.
+    """
     host, port = settings.http.host, settings.http.port
     if not is_loopback(host) and not settings.http.token:
         raise CannotStart(

@@ -9,7 +9,7 @@ from flashmm_receiver.settings import ReceiverSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class TokenCheck:
     """Checks the `authorization` header. token: empty asks for none."""
 
     token: str

@@ -1,13 +1,9 @@
-"""OTLP attribute values as Python values, and the limits on them."""
+"""The limits on OTLP attributes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-
-from flashmm_backends.otlp import python_value, python_values
-
-__all__ = ["AttributeLimits", "AttributesRefused", "python_value", "python_values"]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar as WireExemplar
 
 from flashmm_backends.batch import Exemplar, Labels
 from flashmm_backends.naming import attribute_text
-from flashmm_receiver._attributes import python_value
+from flashmm_backends.otlp import python_value
 
 _RUNES_MAX: Final = 128
 """OpenMetrics' limit on an exemplar's labels, the ids included."""

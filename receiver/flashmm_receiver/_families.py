@@ -26,8 +26,9 @@ from flashmm_backends.naming import (
     target_info_labels,
     unit_name,
 )
+from flashmm_backends.otlp import python_value, python_values
 from flashmm_instrumentation.semconv import attributes as attr
-from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, python_value, python_values
+from flashmm_receiver._attributes import AttributeLimits, AttributesRefused
 from flashmm_receiver._refusals import Refusals
 from flashmm_receiver._series import NoPlace, SeriesTable
 from flashmm_receiver._wire import Unusual

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import grpc
 import grpc.aio
 
-from flashmm_receiver._access import Guard
+from flashmm_receiver._access import TokenCheck
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._grpc_door import HEADERS_BYTES_MAX, GrpcDoor
 from flashmm_receiver._inner_socket import inner_socket
@@ -53,7 +53,7 @@ class OtlpGrpc(grpc.GenericRpcHandler):
         self._intake = intake
         self._in_flight = in_flight
         self._telemetry = telemetry
-        self._guard = Guard(settings.token)
+        self._token = TokenCheck(settings.token)
         self._places = asyncio.Semaphore(settings.grpc_calls_max)
         self._waiting = 0
         """Calls that wait for a place."""
@@ -91,7 +91,7 @@ class OtlpGrpc(grpc.GenericRpcHandler):
     def _check_token(self, context: Context) -> None:
         if self._settings.token:
             metadata: Mapping[str, str | bytes] = dict(context.invocation_metadata() or ())
-            self._guard.check(str(metadata.get("authorization", "")))
+            self._token.check(str(metadata.get("authorization", "")))
 
     @asynccontextmanager
     async def _place(self) -> AsyncGenerator[None]:

@@ -4,7 +4,7 @@ import math
 from http import HTTPStatus
 from typing import Final
 
-from flashmm_receiver._access import Guard
+from flashmm_receiver._access import TokenCheck
 from flashmm_receiver._bounds import check_json
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._gzip import decompressed, unpacked_if_small
@@ -48,7 +48,7 @@ class OtlpHttp:
         self._worker = worker
         self._in_flight = in_flight
         self._telemetry = telemetry
-        self._guard = Guard(settings.token)
+        self._token = TokenCheck(settings.token)
         self._hosts = KnownHosts((Address.parse("http_bind", settings.http_bind).host, *settings.allowed_hosts))
         self._guarded = bool(settings.token or settings.tls_client_ca)
         self._scheme = "https" if settings.tls_certificate else "http"
@@ -56,7 +56,7 @@ class OtlpHttp:
     def refusal(self, head: RequestHead) -> Response | None:
         """The answer to a request that need not be read to its end; None for one that is to be read."""
         try:
-            self._guard.check(head.headers.get("authorization", ""))
+            self._token.check(head.headers.get("authorization", ""))
             self._check_names(head)
             if (head.content_length or 0) > self._settings.request_bytes_max:
                 raise TooLarge("request_bytes_max", self._settings.request_bytes_max)

@@ -8,7 +8,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as WireRecord
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 
 from flashmm_backends.batch import Event, LogRecord, Resource
-from flashmm_receiver._attributes import AttributeLimits, AttributesRefused, python_value, python_values
+from flashmm_backends.otlp import python_value, python_values
+from flashmm_receiver._attributes import AttributeLimits, AttributesRefused
 from flashmm_receiver._events import EventRefused, EventSource, event_kind, read_event
 from flashmm_receiver._refusals import Refusals
 from flashmm_receiver._resources import Resources

@@ -5,8 +5,8 @@ from typing import Final
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as WireResource
 
 from flashmm_backends.batch import Resource
-from flashmm_backends.otlp import resource_id
-from flashmm_receiver._attributes import AttributeLimits, python_values
+from flashmm_backends.otlp import python_values, resource_id
+from flashmm_receiver._attributes import AttributeLimits
 
 _RESOURCES_MAX: Final = 1024
 
