@@ -120,6 +120,8 @@ class Bot:
             if bound is None:
                 bound = Market(self._core, terms, int(stale_after_ms * 1e6), depth)
                 self._markets[venue, symbol] = bound
+                if self._closed:
+                    bound.finish(self.now_ns())
         bound.expect(terms)
         return bound
 
