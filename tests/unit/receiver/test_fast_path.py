@@ -23,7 +23,7 @@ from tests.unit.receiver.otlp import (
 from tests.unit.receiver.strategies import requests, soaked
 
 from flashmm_receiver import ReceiverSettings
-from flashmm_receiver._decoder import Decoder, MetricsAdmission
+from flashmm_receiver._decoder import Decoder, MetricsAdmission, Signal
 from flashmm_receiver._job import MetricsJob
 from flashmm_receiver.errors import Malformed
 
@@ -92,10 +92,20 @@ def test_the_same_layout_again(order: Order) -> None:
 
 
 def test_layouts_refuse_times_too() -> None:
-    """A time of 0 has another layout; one of the far future is refused by the layout's columns."""
+    """A time of 0 is not written, so it has another layout; one that is, and one far ahead, are refused by it."""
     pair = Pair()
-    for at in (NOW_NS, NOW_NS + MS, NOW_NS + 2 * MS, 2**64 - 1):
-        pair.check(metrics_request(gauge("g", *(number(1.0, at=at, n=i) for i in range(9)))).SerializeToString())
+
+    def body(at: int) -> bytes:
+        return metrics_request(gauge("g", *(number(1.0, at=at, n=i) for i in range(9)))).SerializeToString()
+
+    for at in (NOW_NS, NOW_NS + MS):
+        pair.check(body(at))
+    written = body(NOW_NS).replace(NOW_NS.to_bytes(8, "little"), bytes(8))
+    cases = ((body(0), False, "time_zero"), (written, True, "time_zero"), (body(2**64 - 1), True, "time_future"))
+    for sent, known, reason in cases:
+        assert pair.fast._metrics.knows(sent) is known
+        pair.check(sent)
+        assert pair.fast.decode(Signal.METRICS, sent, NOW_NS).refusals.by_reason == {reason: 9}
 
 
 def _damaged(body: bytes, chance: random.Random) -> bytes:
