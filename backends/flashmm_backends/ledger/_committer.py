@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from flashmm_backends.batch import Batch
 from flashmm_backends.ledger._journal import Entry, JournalFile, encode
@@ -17,6 +18,7 @@ from flashmm_backends.ledger._staging import Known, Staged, confirm, merged, sta
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_backends.ports import BatchRefused, Unavailable
 
+_T = TypeVar("_T")
 _log = logging.getLogger("flashmm.ledger")
 
 
@@ -65,7 +67,7 @@ class Committer:
         self._stopping = False
         self._failure = ""
         self._last_commit = 0.0
-        self._rotations: deque[tuple[Callable[[], JournalFile], Future[None]]] = deque()
+        self._errands: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._thread = threading.Thread(target=self._run, name="ledger-commit", daemon=True)
         self.publish: Published = _nobody
 
@@ -119,27 +121,27 @@ class Committer:
         return Unavailable("the ledger", why)
 
     def rotate(self, make: Callable[[], JournalFile]) -> None:
-        """Have the thread go on in another journal file, between two commits; waits for it.
+        """Have the thread go on in another journal file. Raises Unavailable, and what `make` raises."""
 
-        Raises Unavailable where the thread has ended, and what `make` raises.
-        """
-        done: Future[None] = Future()
-        with self._wake:
-            if self._failure:
-                raise Unavailable("the ledger", self._failure)
-            self._rotations.append((make, done))
-            self._wake.notify()
-        done.result()
-
-    def _rotate(self, make: Callable[[], JournalFile], done: "Future[None]") -> None:
-        try:
+        def go_on() -> None:
             fresh, old = make(), self._journal
             self._journal = fresh
             old.close()
-        except Exception as error:  # noqa: BLE001 - whoever asked for it gets its error
-            done.set_exception(error)
-        else:
-            done.set_result(None)
+
+        self.between(go_on)
+
+    def between(self, errand: Callable[[], _T]) -> _T:
+        """Have the thread run an errand between two commits, when readers see all that was staged; wait for it.
+
+        Raises Unavailable where the thread has ended, and what the errand raises.
+        """
+        done: Future[object] = Future()
+        with self._wake:
+            if self._failure:
+                raise Unavailable("the ledger", self._failure)
+            self._errands.append((errand, done))
+            self._wake.notify()
+        return cast("_T", done.result())
 
     def _run(self) -> None:
         waiting: list[Waiting] | None = []
@@ -155,23 +157,23 @@ class Committer:
     def _fail(self, why: str, taken: Sequence[Waiting]) -> None:
         with self._wake:
             self._failure = why
-            left, rotations = [*taken, *self._queue], list(self._rotations)
+            left, errands = [*taken, *self._queue], list(self._errands)
             self._queue.clear()
         self._metrics.failures.labels("commit").inc()
         _tell([(each, Unavailable("the ledger", why)) for each in left])
-        for _, done in rotations:
+        for _, done in errands:
             done.set_exception(Unavailable("the ledger", why))
         self._failed(why)
 
     def _take(self) -> list[Waiting] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._queue or self._rotations or self._stopping)
-            if not self._stopping and not self._rotations:
+            self._wake.wait_for(lambda: self._queue or self._errands or self._stopping)
+            if not self._stopping and not self._errands:
                 self._pace()
-            rotations = list(self._rotations)
-            self._rotations.clear()
-        for make, done in rotations:
-            self._rotate(make, done)
+            errands = list(self._errands)
+            self._errands.clear()
+        for errand, done in errands:
+            _run(errand, done)
         with self._wake:
             if self._stopping and not self._queue:
                 return None
@@ -183,7 +185,7 @@ class Committer:
     def _pace(self) -> None:
         rest = self._last_commit + self._settings.commit_interval_s - time.monotonic()
         if rest > 0:
-            self._wake.wait_for(lambda: self._stopping or self._rotations, rest)
+            self._wake.wait_for(lambda: self._stopping or self._errands, rest)
 
     def _commit(self, waiting: Sequence[Waiting]) -> None:
         begun = time.monotonic()
@@ -202,6 +204,9 @@ class Committer:
                 staged.append((each, stage(each.batch, self._known)))
             except BatchRefused as error:
                 self._metrics.refused.labels(error.reason).inc()
+                refused.append((each, error))
+            except Unavailable as error:
+                self._metrics.refused.labels("recall").inc()
                 refused.append((each, error))
             # The boundary of the commit thread: whatever a batch breaks on, the others are stored.
             except Exception as error:  # noqa: BLE001
@@ -242,6 +247,13 @@ class Committer:
             self._metrics.rows.labels(table).inc(len(rows))
         if duplicates:
             self._metrics.duplicates.inc(duplicates)
+
+
+def _run(errand: Callable[[], object], done: "Future[object]") -> None:
+    try:
+        done.set_result(errand())
+    except Exception as error:  # noqa: BLE001 - whoever asked for it gets its error
+        done.set_exception(error)
 
 
 def _tell(outcomes: Sequence[tuple[Waiting, Exception | None]]) -> None:

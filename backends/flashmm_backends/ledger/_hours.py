@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flashmm_backends.ledger._database import Connection
+from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._journal import Samples
+from flashmm_backends.ledger._labels import Ids, SeriesIndex
 from flashmm_backends.ledger._sql import queries
 
 Bits = npt.NDArray[np.uint8]
@@ -52,8 +54,13 @@ class SeriesHours:
         self._bits = {hour: each for hour, each in bits.items() if hour not in set(removed)}
 
     def before(self, horizon_ms: int) -> list[int]:
-        """Hours that ended before a time."""
+        """Hours that ended before a time; what is scattered belongs to none."""
         return [hour for hour in self._bits if hour != SCATTERED and hour + HOUR_MS <= horizon_ms]
+
+    @property
+    def scattered(self) -> list[int]:
+        """The hour of what is scattered, where any is."""
+        return [SCATTERED] if SCATTERED in self._bits else []
 
     def seen(self, start_ms: int, end_ms: int) -> npt.NDArray[np.uint32]:
         """Series with a sample in an hour that overlaps the span, or in a file that has no hour."""
@@ -66,6 +73,12 @@ class SeriesHours:
     def ever_seen(self) -> npt.NDArray[np.uint32]:
         """Series with a sample in any hour kept."""
         return self.seen(-(2**62), 2**62)
+
+
+def unused(index: SeriesIndex, head: Head, hours: SeriesHours) -> Ids:
+    """Series without a sample, increasing. What leaves the head in between is in the hours then."""
+    used = [each.series for gen in head.generations for each in (*gen.points, *gen.histograms)]
+    return np.setdiff1d(index.match(()), np.concatenate([*used, hours.ever_seen()]))
 
 
 _NONE: Final[Bits] = np.zeros(0, np.uint8)

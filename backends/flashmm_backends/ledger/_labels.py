@@ -1,8 +1,10 @@
 """Series and their labels in memory: dense numbers for content hashes, and an inverted index for matchers."""
 
+import sys
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from bisect import insort
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +18,8 @@ from flashmm_backends.promql.source import Matcher, MatchOp, Metadata
 
 Ids = npt.NDArray[np.uint32]
 
-_MISSING: Final = np.uint32(0xFFFF_FFFF)
+MISSING: Final = np.uint32(0xFFFF_FFFF)
+"""No series has this number."""
 _CACHED_MAX: Final = 256
 
 
@@ -29,7 +32,7 @@ class HashTable:
 
     def _allocate(self, slots: int) -> None:
         self._keys = np.zeros(slots, np.uint64)
-        self._numbers = np.full(slots, _MISSING, np.uint32)
+        self._numbers = np.full(slots, MISSING, np.uint32)
         self._mask = slots - 1
 
     def add(self, key: int, number: int) -> None:
@@ -39,15 +42,37 @@ class HashTable:
         self._put(key, number)
         self._size += 1
 
+    def __len__(self) -> int:
+        return self._size
+
+    def remove(self, key: int) -> None:
+        """Forget a key that is there; what was displaced by it moves up."""
+        hole = self._slot(key)
+        at = (hole + 1) & self._mask
+        while self._numbers[at] != MISSING:
+            home = int(self._keys[at]) & self._mask
+            if (at - home) & self._mask >= (at - hole) & self._mask:
+                self._keys[hole], self._numbers[hole] = self._keys[at], self._numbers[at]
+                hole = at
+            at = (at + 1) & self._mask
+        self._numbers[hole] = MISSING
+        self._size -= 1
+
+    def _slot(self, key: int) -> int:
+        slot = key & self._mask
+        while self._numbers[slot] == MISSING or int(self._keys[slot]) != key:
+            slot = (slot + 1) & self._mask
+        return slot
+
     def _put(self, key: int, number: int) -> None:
         slot = key & self._mask
-        while self._numbers[slot] != _MISSING:
+        while self._numbers[slot] != MISSING:
             slot = (slot + 1) & self._mask
         self._keys[slot] = key
         self._numbers[slot] = number
 
     def _grow(self) -> None:
-        used = self._numbers != _MISSING
+        used = self._numbers != MISSING
         keys, numbers = self._keys[used].tolist(), self._numbers[used].tolist()
         self._allocate(2 * (self._mask + 1))
         for key, number in zip(keys, numbers, strict=True):
@@ -56,13 +81,13 @@ class HashTable:
     def find(self, keys: npt.NDArray[np.uint64]) -> Ids:
         """The numbers of keys, 0xFFFFFFFF where there is none."""
         slots = (keys & np.uint64(self._mask)).astype(np.int64)
-        found = np.where(self._keys[slots] == keys, self._numbers[slots], _MISSING)
-        open_ = np.flatnonzero((found == _MISSING) & (self._numbers[slots] != _MISSING))
+        found = np.where(self._keys[slots] == keys, self._numbers[slots], MISSING)
+        open_ = np.flatnonzero((found == MISSING) & (self._numbers[slots] != MISSING))
         while len(open_):
             slots[open_] = (slots[open_] + 1) & self._mask
             at = slots[open_]
-            found[open_] = np.where(self._keys[at] == keys[open_], self._numbers[at], _MISSING)
-            open_ = open_[(found[open_] == _MISSING) & (self._numbers[at] != _MISSING)]
+            found[open_] = np.where(self._keys[at] == keys[open_], self._numbers[at], MISSING)
+            open_ = open_[(found[open_] == MISSING) & (self._numbers[at] != MISSING)]
         return found
 
 
@@ -78,21 +103,32 @@ class Series:
 
 
 class SeriesIndex:
-    """All series by number, by hash and by label. One thread adds; any thread matches."""
+    """All series by number, by hash and by label. One thread adds and forgets; any thread matches.
+
+    A series without samples sleeps: its labels are forgotten, but its hash still finds its number, since whoever has
+    described it once need not do so again. Labels that it gets back wake it.
+    """
 
     def __init__(self) -> None:
         self._series: list[Series | None] = []
         self._numbers = HashTable()
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
-        self._texts: dict[str, str] = {}
+        self._asleep = bytearray()
         self._families: dict[str, Metadata] = {}
         self._cache: dict[tuple[Matcher, ...], tuple[int, Ids]] = {}
         self._lock = threading.Lock()
         self._version = 0
+        self._awake = 0
 
     def __len__(self) -> int:
-        return sum(1 for each in self._series if each is not None) if None in self._series else len(self._series)
+        """How many are awake."""
+        return self._awake
+
+    @property
+    def numbered(self) -> int:
+        """How many there are, sleeping ones among them."""
+        return len(self._numbers)
 
     @property
     def next_number(self) -> int:
@@ -100,22 +136,17 @@ class SeriesIndex:
         return len(self._series)
 
     def find(self, hashes: npt.NDArray[np.uint64]) -> Ids:
-        """Numbers of content hashes; `missing` tells which have none."""
+        """Numbers of content hashes, MISSING where there is none."""
         return self._numbers.find(hashes)
 
-    def labels(self, number: int) -> Labels:
-        """Labels of a series."""
-        series = self._series[number]
-        if series is None:
-            raise KeyError(number)
-        return series.labels
+    def get(self, number: int) -> Series | None:
+        """A series; None where it sleeps or is forgotten."""
+        return self._series[number]
 
-    def hash(self, number: int) -> int:
-        """Content hash of a series' labels."""
-        series = self._series[number]
-        if series is None:
-            raise KeyError(number)
-        return series.hash
+    def asleep(self, numbers: Ids) -> Ids:
+        """Those that sleep, each once, increasing."""
+        asleep = numbers[np.frombuffer(self._asleep, np.bool_)[numbers]]
+        return np.unique(asleep) if len(asleep) else asleep
 
     def add(self, meta: SeriesMeta) -> int:
         """Number a new series."""
@@ -127,18 +158,33 @@ class SeriesIndex:
     def restore(self, number: int, meta: SeriesMeta) -> None:
         """Put a stored series back under its number; numbers come in increasing order."""
         with self._lock:
-            self._series.extend([None] * (number - len(self._series)))
+            gap = number - len(self._series)
+            self._series.extend([None] * gap)
+            self._asleep.extend(bytes(gap))
             self._append(meta)
+
+    def wake(self, number: int, meta: SeriesMeta) -> None:
+        """Give a sleeping series its labels back."""
+        with self._lock:
+            self._asleep[number] = False
+            self._know(number, meta)
 
     def _append(self, meta: SeriesMeta) -> None:
         number = len(self._series)
-        labels = tuple(self._shared(pair) for pair in meta.labels)
-        type_, unit, help_ = (self._texts.setdefault(text, text) for text in (meta.type, meta.unit, meta.help))
-        self._series.append(Series(meta.id, labels, type_, unit, help_))
+        self._series.append(None)
+        self._asleep.append(False)
         self._numbers.add(meta.id, number)
+        self._know(number, meta)
+
+    def _know(self, number: int, meta: SeriesMeta) -> None:
+        labels = tuple(self._pairs.setdefault(pair, pair) for pair in meta.labels)
+        family = _family(dict(labels).get("__name__", ""), meta.type)
+        known = self._families.setdefault(family, Metadata(family, meta.type, meta.unit, meta.help))
+        help_ = known.help if known.help == meta.help else meta.help
+        self._series[number] = Series(meta.id, labels, sys.intern(meta.type), sys.intern(meta.unit), help_)
         for name, value in labels:
-            self._postings.setdefault(name, {}).setdefault(value, array("I")).append(number)
-        self._note_family(labels, meta)
+            insort(self._postings.setdefault(name, {}).setdefault(value, array("I")), number)
+        self._awake += 1
         self._version += 1
 
     def counters(self) -> Ids:
@@ -148,32 +194,50 @@ class SeriesIndex:
 
     def drop_last(self, n: int) -> None:
         """Take back the last n series that were added: their batch was not stored."""
-        if n:
-            count = len(self._series) - n
-            self.remove(range(count, len(self._series)))
-            with self._lock:
-                del self._series[count:]
-
-    def _shared(self, pair: tuple[str, str]) -> tuple[str, str]:
-        return self._pairs.setdefault(pair, pair)
-
-    def _note_family(self, labels: Labels, meta: SeriesMeta) -> None:
-        family = _family(dict(labels).get("__name__", ""), meta.type)
-        if family not in self._families:
-            self._families[family] = Metadata(family, meta.type, meta.unit, meta.help)
-
-    def remove(self, numbers: Iterable[int]) -> None:
-        """Forget series; their numbers are not used again while this index lives."""
-        gone = set(numbers)
-        kept = [(number, each) for number, each in enumerate(self._series) if each and number not in gone]
-        fresh = SeriesIndex()
-        for number, each in kept:
-            fresh.restore(number, SeriesMeta(each.hash, each.labels, each.type, each.unit, each.help))
         with self._lock:
-            fresh._series.extend([None] * (len(self._series) - len(fresh._series)))
-            self._series, self._numbers, self._postings = fresh._series, fresh._numbers, fresh._postings
-            self._pairs, self._families, self._cache = fresh._pairs, fresh._families, {}
-            self._version += 1
+            for series in [each for each in self._series[len(self._series) - n :] if each]:
+                for name, value in series.labels:
+                    self._postings[name][value].pop()
+                self._numbers.remove(series.hash)
+                self._tidy([series])
+            del self._series[len(self._series) - n :], self._asleep[len(self._asleep) - n :]
+
+    def forget(self, numbers: Ids) -> None:
+        """Put series to sleep."""
+        with self._lock:
+            gone = np.zeros(len(self._series), np.bool_)
+            gone[numbers] = True
+            series = self._among(numbers)
+            for name, value in {pair for each in series for pair in each.labels}:
+                posting = np.array(self._postings[name][value], np.uint32)
+                self._postings[name][value] = array("I", posting[~gone[posting]].tobytes())
+            for number in numbers.tolist():
+                self._series[number], self._asleep[number] = None, True
+            self._tidy(series)
+
+    def _among(self, numbers: Ids) -> list[Series]:
+        of: list[int] = numbers.tolist()
+        return [series for number in of if (series := self._series[number])]
+
+    def _tidy(self, gone: Sequence[Series]) -> None:
+        """Let go of what no series has any more."""
+        for name, value in {pair for each in gone for pair in each.labels}:
+            if not self._postings[name][value]:
+                del self._postings[name][value], self._pairs[name, value]
+        names = self._postings.get("__name__", {})
+        for family in {_family(dict(each.labels).get("__name__", ""), each.type) for each in gone}:
+            if not any(family + suffix in names for suffix in ("", "_bucket", "_count", "_sum")):
+                self._families.pop(family, None)
+        self._awake -= len(gone)
+        self._version += 1
+
+    def remove(self, numbers: Ids) -> None:
+        """Forget series for good; their numbers are not used again while this index lives."""
+        gone = self._among(numbers)
+        self.forget(numbers)
+        for number, series in zip(numbers.tolist(), gone, strict=True):
+            self._numbers.remove(series.hash)
+            self._asleep[number] = False
 
     def metadata(self) -> Sequence[Metadata]:
         """Metadata of every family, by name."""

@@ -30,7 +30,7 @@ from flashmm_backends.ledger._logs import read_logs
 from flashmm_backends.ledger._maintenance import Maintenance
 from flashmm_backends.ledger._reading import Reading
 from flashmm_backends.ledger._recent import RecentEvents, columns_of, latest_times, selected
-from flashmm_backends.ledger._recovery import Recovery
+from flashmm_backends.ledger._recovery import Recovery, recalling
 from flashmm_backends.ledger._retention import Retention
 from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._select import Selector
@@ -268,7 +268,7 @@ def _open(
     stack.callback(database.close)
     archive = Archive(archived, directory, registry) if archived and archived.bucket else None
     catalog, head, hours, metrics = Catalog(directory, archive), Head(), SeriesHours(), LedgerMetrics(registry)
-    known = Known(SeriesIndex(), Streams(clock), set(), settings.series_max)
+    known = Known(SeriesIndex(), Streams(clock), set(), settings.series_max, recalling(database))
     applier = Applier(settings, database, catalog, metrics, clock)
     recovery = Recovery(directory, database, catalog, head, hours, known, applier, metrics, clock)
     last, generation = recovery.run()
@@ -281,7 +281,7 @@ def _open(
     threads = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="ledger-read")
     stack.callback(threads.shutdown)
     sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)
-    retention = Retention(settings, database, catalog, applier, hours, known.index, clock)
+    retention = Retention(settings, database, catalog, applier, hours, known.index, head, committer, clock)
     maintenance = Maintenance(
         settings, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
     )

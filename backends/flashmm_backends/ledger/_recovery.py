@@ -1,25 +1,25 @@
 """What is known again after opening: series, resources, streams, and the journal's points and rows."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-import numpy as np
-import orjson
+import duckdb
 
 from flashmm_backends.batch import SeriesMeta
 from flashmm_backends.ledger import _journal
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import Catalog
-from flashmm_backends.ledger._database import Connection, Database
+from flashmm_backends.ledger._database import Connection, Database, unavailable
 from flashmm_backends.ledger._head import Head
-from flashmm_backends.ledger._hours import SeriesHours
+from flashmm_backends.ledger._hours import SeriesHours, unused
+from flashmm_backends.ledger._labels import Ids
 from flashmm_backends.ledger._rows import Row
 from flashmm_backends.ledger._runs import mark_of_run
 from flashmm_backends.ledger._sql import queries, quoted
-from flashmm_backends.ledger._staging import RESOURCES, SERIES, Known, mark_of
+from flashmm_backends.ledger._staging import RESOURCES, SERIES, Known, Recall, mark_of, series_of
 from flashmm_backends.ledger._tables import EVENT_TABLES, RowTable
 from flashmm_backends.ledger._telemetry import LedgerMetrics
 from flashmm_instrumentation.semconv import events as kinds
@@ -79,13 +79,13 @@ class Recovery:
     def _load_known(self, connection: Connection) -> None:
         sql = queries("store")
         for row in connection.execute(sql["series"]).fetchall():
-            self._restore_series(list(row))
+            self._restore_series(row)
         self.known.resources.update(name for (name,) in connection.execute(sql["resource_ids"]).fetchall())
 
-    def _restore_series(self, row: Row) -> None:
-        number, hash_, labels, type_, unit, help_ = row
-        if isinstance(number, int) and number >= self.known.index.next_number:
-            self.known.index.restore(number, _meta(str(hash_), str(labels), str(type_), str(unit), str(help_)))
+    def _restore_series(self, row: Sequence[Any]) -> None:
+        number, meta = series_of(row)
+        if number >= self.known.index.next_number:
+            self.known.index.restore(number, meta)
 
     def _replay(self, journal: Path, generation: int, applied: int) -> int:
         found = _journal.replay(journal, generation)
@@ -121,19 +121,24 @@ class Recovery:
             self.known.streams.mark(*mark)
 
     def _forget_unused_series(self) -> None:
-        """Series of which retention has left no sample. Only now: receivers remember what they described."""
-        index = self.known.index
-        used = [self.hours.ever_seen()]
-        used += [each.series for gen in self.head.generations for each in (*gen.points, *gen.histograms)]
-        unused = np.setdiff1d(index.match(()), np.concatenate(used)).tolist()
-        if unused:
-            self.database.transact(lambda c: c.execute(queries("store")["remove_series"], [unused]))
-            index.remove(unused)
+        """Series of which retention has left no sample, for good: no receiver remembers what it described."""
+        gone = unused(self.known.index, self.head, self.hours)
+        if len(gone):
+            self.database.transact(lambda c: c.execute(queries("store")["remove_series"], [gone.tolist()]))
+            self.known.index.remove(gone)
 
 
-def _meta(hash_: str, labels: str, type_: str, unit: str, help_: str) -> SeriesMeta:
-    pairs = cast("list[tuple[str, str]]", orjson.loads(labels))
-    return SeriesMeta(int(hash_, 16), tuple((name, value) for name, value in pairs), type_, unit, help_)
+def recalling(database: Database) -> Recall:
+    """Stored series by number, for any thread."""
+
+    def recall(numbers: Ids) -> Sequence[tuple[int, SeriesMeta]]:
+        try:
+            rows = database.reader().execute(queries("store")["series_by_id"], [numbers.tolist()]).fetchall()
+        except duckdb.Error as error:
+            raise unavailable(error) from error
+        return [series_of(row) for row in rows]
+
+    return recall
 
 
 def _named(table: RowTable, rows: "list[Row] | tuple[()]") -> Iterator[dict[str, object]]:

@@ -13,13 +13,16 @@ from flashmm_backends.ledger._catalog import (
     HISTOGRAMS,
     POINTS,
     ROLLUPS,
+    WIDE,
     Catalog,
     SealedFile,
     record_files,
 )
 from flashmm_backends.ledger._chunks import chunk_of
+from flashmm_backends.ledger._committer import Committer
 from flashmm_backends.ledger._database import Connection, Database, fetch
-from flashmm_backends.ledger._hours import SeriesHours
+from flashmm_backends.ledger._head import Head
+from flashmm_backends.ledger._hours import SeriesHours, unused
 from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._parquet import STALE
@@ -33,6 +36,8 @@ from flashmm_backends.ledger._tables import Retention as Kept
 _DAY_MS: Final = 86_400_000
 _ROLLED: Final = {POINTS: ROLLUPS, HISTOGRAMS: HISTOGRAM_ROLLUPS}
 _SLICE_ROWS: Final = 500_000
+_SERIES_AT_ONCE: Final = 5_000
+"""Commits wait while so many are put to sleep."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,8 @@ class Retention:
     applier: Applier
     hours: SeriesHours
     index: SeriesIndex
+    head: Head
+    committer: Committer
     clock: Callable[[], int]
     _series_checked_ms: int = field(default=0)
 
@@ -131,14 +138,28 @@ class Retention:
         )  # fmt: skip
 
     def _forget_series(self) -> None:
-        """Once an hour: forget hours of which no sample is left, then series that no hour has."""
+        """Once an hour: forget hours of which no sample is left, then series that have none."""
         if self._now_ms - self._series_checked_ms < _DAY_MS // 24:
             return
         self._series_checked_ms = self._now_ms
-        hours = self.hours.before(self._horizon_ms(Kept.TELEMETRY))
+        hours = self._hours_without_samples()
         if hours:
             self.applier.run(lambda connection: _remove_hours(connection, hours))
             self.hours.publish({}, hours)
+        while self.committer.between(self._put_to_sleep) == _SERIES_AT_ONCE:
+            pass
+
+    def _hours_without_samples(self) -> list[int]:
+        ended = self.hours.before(self._horizon_ms(Kept.TELEMETRY))
+        samples = self.catalog.snapshot.of(POINTS, HISTOGRAMS, ROLLUPS, HISTOGRAM_ROLLUPS)
+        return ended if any(file.part_ms == WIDE for file in samples) else ended + self.hours.scattered
+
+    def _put_to_sleep(self) -> int:
+        """Some series without samples; between two commits, or a batch that names one might be under way."""
+        self.applier.flush()  # so that each can be recalled
+        some = unused(self.index, self.head, self.hours)[:_SERIES_AT_ONCE]
+        self.index.forget(some)
+        return len(some)
 
 
 def _remove_hours(connection: Connection, hours: Sequence[int]) -> None:

@@ -83,7 +83,8 @@ class Selector:
     ) -> Selection:
         owners = [piece.owner for piece in (points, histograms) if piece is not None]
         present = np.unique(np.concatenate(owners)) if owners else np.empty(0, np.intp)
-        labels = {int(owner): self.index.labels(int(ids[owner])) for owner in present.tolist()}
+        known = ((owner, self.index.get(int(ids[owner]))) for owner in present.tolist())
+        labels = {owner: series.labels for owner, series in known if series}  # others are forgotten since
         order = sorted(labels, key=labels.__getitem__)
         times_ms, values, offsets = _ranked(points, order, len(ids))
         return Selection(
@@ -103,7 +104,7 @@ class Selector:
             chunks = (*generation.points, *generation.histograms)
             seen += [each.series for each in chunks if each.base_ms <= end_ms and each.end_ms >= start_ms]
         present = np.intersect1d(ids, np.concatenate(seen))
-        return sorted(self.index.labels(number) for number in present.tolist())
+        return sorted(series.labels for number in present.tolist() if (series := self.index.get(number)))
 
     def metadata(self) -> Sequence[Metadata]:
         """See SampleSource."""

@@ -20,7 +20,7 @@ class LedgerSettings:
     pending_rows_max: Count = 200_000
     """Rows that may rest in the journal; more are refused as retryable."""
     series_max: Count = 1_000_000
-    """Series that the label index holds; batches with more are refused."""
+    """Series with samples; batches with more are refused. Whose samples have left makes room within an hour."""
     seal_points: Count = 250_000
     """Points after which a generation of recent points is sealed into Parquet."""
     seal_age_s: Seconds = 3_600.0

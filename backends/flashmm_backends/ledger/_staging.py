@@ -1,7 +1,8 @@
 """From batches to one journal entry: numbering series, dropping what is stored already, checking that all fits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from flashmm_backends.batch import Batch, Event, SeriesMeta
 from flashmm_backends.histogram_codec import encode
 from flashmm_backends.ledger._journal import Entry, Samples, joined
 from flashmm_backends.ledger._json import to_json
-from flashmm_backends.ledger._labels import SeriesIndex
+from flashmm_backends.ledger._labels import MISSING, Ids, SeriesIndex
 from flashmm_backends.ledger._rows import Row, event_row, exemplar_row, log_row, span_row
 from flashmm_backends.ledger._runs import Mark, mark_of_run
 from flashmm_backends.ledger._streams import Stream, Streams
@@ -23,17 +24,25 @@ from flashmm_instrumentation.semconv import events as kinds
 SERIES = "series"
 RESOURCES = "resources"
 
-_MISSING = np.uint32(0xFFFF_FFFF)
+_NUMBERED_MAX: Final = 4
+"""Series that may be numbered, sleeping ones among them, for each that may be awake."""
+
+
+Recall = Callable[[Ids], Sequence[tuple[int, SeriesMeta]]]
 
 
 @dataclass(slots=True)
 class Known:
-    """What the store has already: staging adds to it, and takes back what a failed commit did not keep."""
+    """What the store has already: staging adds to it, and takes back what a failed commit did not keep.
+
+    recall: stored series by number.
+    """
 
     index: SeriesIndex
     streams: Streams
     resources: set[str]
     series_max: int
+    recall: Recall
 
 
 @dataclass(slots=True)
@@ -52,7 +61,7 @@ class Staged:
 
 
 def stage(batch: Batch, known: Known) -> Staged:
-    """The batch as rows and samples. Raises BatchRefused, and then leaves `known` as it was."""
+    """The batch as rows and samples. Raises BatchRefused, Unavailable, and then leaves `known` as it was."""
     staged = Staged()
     try:
         _stage_series(batch, known, staged)
@@ -95,9 +104,10 @@ def _stage_series(batch: Batch, known: Known, staged: Staged) -> None:
     if not batch.series:
         return
     found = known.index.find(np.array([meta.id for meta in batch.series], np.uint64))
-    new = {meta.id: meta for meta, number in zip(batch.series, found.tolist(), strict=True) if number == _MISSING}
-    if len(known.index) + len(new) > known.series_max:
-        raise BatchRefused("series_limit", f"{known.series_max} series are stored and no more are allowed")
+    new = {meta.id: meta for meta, number in zip(batch.series, found.tolist(), strict=True) if number == MISSING}
+    _check_room(known, len(new))
+    if known.index.numbered + len(new) > _NUMBERED_MAX * known.series_max:
+        raise BatchRefused("series_limit", f"{known.index.numbered} series were stored since the start")
     # Neighbours by label get neighbouring numbers, so that a metric's samples lie together on disk.
     for meta in sorted(new.values(), key=lambda meta: meta.labels):
         number = known.index.add(meta)
@@ -105,9 +115,21 @@ def _stage_series(batch: Batch, known: Known, staged: Staged) -> None:
         staged.rows.setdefault(SERIES, []).append(series_row(number, meta))
 
 
+def _check_room(known: Known, more: int) -> None:
+    if len(known.index) + more > known.series_max:
+        raise BatchRefused("series_limit", f"{known.series_max} series are stored and no more are allowed")
+
+
 def series_row(number: int, meta: SeriesMeta) -> Row:
     """A series in the order of its table's columns."""
     return [number, f"{meta.id:016x}", orjson.dumps(meta.labels).decode(), meta.type, meta.unit, meta.help]
+
+
+def series_of(row: Sequence[Any]) -> tuple[int, SeriesMeta]:
+    """The series of such a row, and its number."""
+    number, hash_, labels, *texts = row
+    pairs = tuple((name, value) for name, value in orjson.loads(labels))
+    return number, SeriesMeta(int(hash_, 16), pairs, *texts)
 
 
 def _stage_samples(batch: Batch, known: Known, staged: Staged) -> None:
@@ -125,9 +147,14 @@ def _stage_samples(batch: Batch, known: Known, staged: Staged) -> None:
 
 def _numbers(known: Known, hashes: npt.NDArray[np.uint64]) -> NDArray[np.uint32]:
     numbers = known.index.find(hashes)
-    if (numbers == _MISSING).any():
-        unknown = int(hashes[np.flatnonzero(numbers == _MISSING)[0]])
+    if (numbers == MISSING).any():
+        unknown = int(hashes[np.flatnonzero(numbers == MISSING)[0]])
         raise BatchRefused("unknown_series", f"no batch has described series {unknown:016x}")
+    asleep = known.index.asleep(numbers)
+    if len(asleep):
+        _check_room(known, len(asleep))
+        for number, meta in known.recall(asleep):
+            known.index.wake(number, meta)
     return numbers
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flashmm_backends.batch import Exemplar, Span
+from flashmm_backends.batch import Exemplar, Labels, Span
 from flashmm_backends.ledger._events import read_order_events
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._reading import Query, View
@@ -65,8 +65,8 @@ def read_exemplars(
     """Exemplars of matching series in a span of time, both ends included; sorted by labels."""
     ids: list[int] = index.match(matchers).tolist()
     executed = view.run(Query("exemplars", EXEMPLARS, [ids, start_ms, end_ms], (start_ms, end_ms)))
-    found: dict[int, list[Exemplar]] = {}
+    found: dict[Labels, list[Exemplar]] = {}
     for number, *row in executed.fetchall():
-        found.setdefault(number, []).append(exemplar_of(index.hash(number), row))
-    series = [ExemplarSeries(index.labels(number), each) for number, each in found.items()]
-    return sorted(series, key=lambda each: each.labels)
+        if series := index.get(number):
+            found.setdefault(series.labels, []).append(exemplar_of(series.hash, row))
+    return [ExemplarSeries(labels, each) for labels, each in sorted(found.items())]

@@ -14,6 +14,10 @@ UPDATE progress SET sealed = ?;
 -- Every series, by number.
 SELECT id, hash, labels, type, unit, help FROM series ORDER BY id;
 
+-- name: series_by_id
+-- Series of these numbers.
+SELECT id, hash, labels, type, unit, help FROM series WHERE list_contains(?::UINTEGER[], id);
+
 -- name: resource_ids
 -- Resources already stored.
 SELECT id FROM resources;

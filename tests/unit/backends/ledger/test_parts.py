@@ -4,6 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -16,7 +17,7 @@ from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
 from tests.waiting import until
 
 from flashmm_backends import ledger as package
-from flashmm_backends.batch import Batch, Exemplar
+from flashmm_backends.batch import Batch, Exemplar, Labels
 from flashmm_backends.ledger import Ledger, LedgerSettings
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import POINTS, Catalog, SealedFile
@@ -54,6 +55,22 @@ def test_a_hash_table_finds_what_was_added(keys: list[int]) -> None:
     asked = np.array([*keys, 2**63 + 12_345], np.uint64)
     expected = [*range(len(keys)), keys.index(2**63 + 12_345) if 2**63 + 12_345 in keys else MISSING]
     assert table.find(asked).tolist() == expected
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30).map(lambda n: n % 7 << 20 | n % 5))))
+def test_a_hash_table_forgets(steps: list[tuple[bool, int]]) -> None:
+    """Whatever was added and removed before, the rest is found, though most keys want the same slots."""
+    table, model = HashTable(), dict[int, int]()
+    for number, (adds, key) in enumerate(steps):
+        if adds and key not in model:
+            table.add(key, number)
+            model[key] = number
+        elif not adds and key in model:
+            table.remove(key)
+            del model[key]
+    asked = sorted({key for _, key in steps})
+    assert table.find(np.array(asked, np.uint64)).tolist() == [model.get(key, MISSING) for key in asked]
+    assert len(table) == len(model)
 
 
 def test_a_hash_table_grows() -> None:
@@ -228,10 +245,9 @@ def test_series_taken_back_leave_no_trace() -> None:
     assert index.match([Matcher("__name__", MatchOp.NE, "")]).tolist() == [0]
     assert index.find(np.array([series_id(labels("down"))], np.uint64)).tolist() == [MISSING]
     assert index.add(meta(labels("down"))) == 1
-    index.remove([0])
+    index.remove(np.array([0], np.uint32))
     assert len(index) == 1
-    with pytest.raises(KeyError):
-        index.labels(0)
+    assert index.get(0) is None
 
 
 def test_a_journal_that_cannot_be_begun_keeps_no_file_open(tmp_path: Path) -> None:
@@ -273,6 +289,55 @@ async def test_a_journal_is_let_go_by_size(open_ledger: Opener, tmp_path: Path) 
         await until(lambda: journalled(tmp_path) < 1_200)
     async with open_ledger(settings) as ledger:
         assert len(await ledger.events("flashmm.transfer", Window(0, 2**62))) == 50
+
+
+LABELS = st.builds(lambda name, job: labels(name, job=job), st.sampled_from("abc"), st.sampled_from("xyz"))
+
+
+@given(
+    st.lists(
+        st.tuples(st.just("add"), st.lists(LABELS, max_size=4))
+        | st.tuples(st.sampled_from(["drop", "forget", "remove", "wake"]), st.integers(0, 3))
+    )
+)
+def test_an_index_knows_the_series_that_are_awake_and_no_other(steps: list[tuple[str, Any]]) -> None:
+    """Whatever is added, taken back, put to sleep, woken and removed: as if nothing else had ever been there."""
+    index, awake, asleep, latest = SeriesIndex(), dict[int, Labels](), dict[int, Labels](), 0
+    for step, what in steps:
+        some = np.array(sorted(awake)[: what if isinstance(what, int) else 0], np.uint32)
+        match step:
+            case "add":
+                new = [each for each in dict.fromkeys(what) if each not in {*awake.values(), *asleep.values()}]
+                awake |= {index.add(meta(each)): each for each in new}
+                latest = len(new)
+            case "drop":
+                index.drop_last(latest)
+                for number in sorted(awake)[len(awake) - latest :]:
+                    del awake[number]
+            case "wake":
+                for number in list(asleep)[:what]:
+                    index.wake(number, meta(asleep[number]))
+                    awake[number] = asleep.pop(number)
+            case _:
+                (index.forget if step == "forget" else index.remove)(some)
+                gone = {number: awake.pop(number) for number in some.tolist()}
+                asleep |= gone if step == "forget" else {}
+        latest = latest if step == "add" else 0
+    assert index.match([]).tolist() == sorted(awake)
+    for name, value in {pair for each in [*awake.values(), *asleep.values()] for pair in each}:
+        expected = sorted(number for number, each in awake.items() if (name, value) in each)
+        assert index.match([Matcher(name, MatchOp.EQ, value)]).tolist() == expected
+        assert index.match([Matcher(name, MatchOp.RE, f"{value}|")]).tolist() == expected
+    numbers = np.array(sorted(awake | asleep), np.uint32)
+    assert index.find(np.array([series_id((awake | asleep)[n]) for n in numbers.tolist()], np.uint64)).tolist() == (
+        numbers.tolist()
+    )
+    assert index.asleep(numbers).tolist() == sorted(asleep)
+    assert {each.name for each in index.metadata()} == {dict(each)["__name__"] for each in awake.values()}
+    assert (len(index), index.numbered) == (len(awake), len(awake) + len(asleep))
+    for number in numbers.tolist():
+        series = index.get(number)
+        assert (series.labels if series else None) == awake.get(number)
 
 
 async def test_limits_refuse_and_keep_nothing(open_ledger: Opener) -> None:

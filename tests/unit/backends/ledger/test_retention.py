@@ -1,15 +1,27 @@
 """What is forgotten, what stands for it, and that the ledger says so."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import urlencode
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from tests.unit.backends.ledger.batches import events, histogram, histograms, labels, points, samples_of, transfer
+from tests.unit.backends.ledger.batches import (
+    events,
+    histogram,
+    histograms,
+    labels,
+    meta,
+    points,
+    samples_of,
+    transfer,
+)
 from tests.unit.backends.ledger.conftest import QUIET, START_NS, Clock, Opener
 
 from flashmm_backends.batch import Batch, LogRecord
@@ -17,7 +29,7 @@ from flashmm_backends.ledger import Ledger
 from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._rollup import rolled_up
 from flashmm_backends.ledger._select import ROLLED_UP
-from flashmm_backends.ports import Window
+from flashmm_backends.ports import BatchRefused, Window
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
 from flashmm_backends.promql.source import Matcher, MatchOp
 
@@ -105,6 +117,86 @@ async def test_a_table_grows_while_it_is_young_and_its_kind_goes_on_when_it_is_s
         table = await ledger.events("flashmm.transfer", EVER)
         assert (len(table), table.completeness.ratio) == (60, 1.0)
         assert registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "event_transfer"}) == 2
+
+
+async def test_series_whose_samples_have_left_make_room_for_others(open_ledger: Opener, clock: Clock) -> None:
+    """The limit is of those that have samples; far beyond it only a start helps, since all ids are remembered."""
+    async with open_ledger(replace(QUIET, series_max=2)) as ledger:
+        for i in range(8):
+            await ledger.append(points((labels(f"m{i}"), clock.now_ns // 10**6, 1.0)))
+            await ledger.seal()
+            clock.forward(31 * 86_400)
+            await ledger.maintain()
+            assert ledger.metadata() == []
+        with pytest.raises(BatchRefused, match="series_limit"):
+            await ledger.append(points((labels("m8"), clock.now_ns // 10**6, 1.0)))
+    async with open_ledger(replace(QUIET, series_max=2)) as ledger:
+        await ledger.append(points((labels("m8"), clock.now_ns // 10**6, 1.0), (A, clock.now_ns // 10**6, 1.0)))
+        with pytest.raises(BatchRefused, match="series_limit"):
+            await ledger.append(points((B, clock.now_ns // 10**6, 1.0)))
+
+
+async def test_a_series_that_was_silent_for_long_comes_back_undescribed(open_ledger: Opener, clock: Clock) -> None:
+    """Whoever has described a series need not do so again; then its samples are its own, after a restart too."""
+    async with open_ledger(replace(QUIET, series_max=1)) as ledger:
+        await ledger.append(points((A, clock.now_ns // 10**6, 1.0)))
+        await ledger.seal()
+        clock.forward(31 * 86_400)
+        await ledger.maintain()
+        assert ledger.series([EVERYTHING], *ALL) == []
+        now_ms = clock.now_ns // 10**6
+        await ledger.append(points((A, now_ms, 2.0), series=False))
+        with pytest.raises(BatchRefused, match="series_limit"):
+            await ledger.append(points((B, now_ms, 1.0)))
+        assert samples_of(ledger.select([EVERYTHING], *ALL)) == [(A, [(now_ms, 2.0)])]
+    async with open_ledger() as ledger:
+        assert samples_of(ledger.select([EVERYTHING], *ALL)) == [(A, [(now_ms, 2.0)])]
+        assert [each.name for each in ledger.metadata()] == ["gauge"]
+
+
+async def test_a_series_described_and_not_sampled_yet_may_be_put_to_sleep(ledger: Ledger, clock: Clock) -> None:
+    """Its first sample wakes it."""
+    await ledger.append(Batch(0, series=[meta(A)]))
+    await ledger.maintain()
+    await ledger.append(points((A, clock.now_ns // 10**6, 1.0), series=False))
+    assert ledger.select([EVERYTHING], *ALL).labels == [A]
+
+
+async def test_readers_go_on_while_series_are_put_to_sleep_and_woken(ledger: Ledger, clock: Clock) -> None:
+    """A read that has matched a series which then leaves answers without it."""
+    done = threading.Event()
+
+    def read() -> int:
+        reads = 0
+        while not done.is_set():
+            assert set(ledger.select([EVERYTHING], *ALL).labels) <= {A, B}
+            assert set(ledger.series([EVERYTHING], *ALL)) <= {A, B}
+            reads += 1
+        return reads
+
+    with ThreadPoolExecutor(2) as threads:
+        readers = [threads.submit(read) for _ in range(2)]
+        try:
+            for _ in range(30):
+                now_ms = clock.now_ns // 10**6
+                await ledger.append(points((A, now_ms, 1.0), (B, now_ms, 1.0)))
+                await ledger.seal()
+                clock.forward(31 * 86_400)
+                await ledger.maintain()
+        finally:
+            done.set()
+    assert all(reader.result() for reader in readers)
+
+
+async def test_scattered_samples_leave_too(ledger: Ledger, clock: Clock) -> None:
+    """Series with samples in too many hours to file by are put to sleep like others."""
+    hours = [NOW_MS - hour * HOUR_MS for hour in range(30)]
+    await ledger.append(points(*((A, time, 1.0) for time in hours)))
+    await ledger.seal()
+    clock.forward(32 * 86_400)
+    await ledger.maintain()
+    assert ledger.series([EVERYTHING], *ALL) == []
+    assert ledger.metadata() == []
 
 
 async def test_size_ends_raw_points_before_age(open_ledger: Opener) -> None:
