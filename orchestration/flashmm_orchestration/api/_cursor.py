@@ -13,25 +13,27 @@ from flashmm_backends.ports import EventPosition, QueryRefused, Window
 
 _CHARS_MAX: Final = 1024
 _T = TypeVar("_T")
-
-
 _Int64 = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
-class EventCursor:
-    """The window that the first page fixed, and the last event that was given."""
-
+class _Cursor:
     start_ns: _Int64
     end_ns: _Int64
-    time_ns: _Int64
-    run: str
-    seq: _Int64
 
     @property
     def window(self) -> Window:
         """That of the first page."""
         return Window(self.start_ns, self.end_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class EventCursor(_Cursor):
+    """The window that the first page fixed, and the last event that was given."""
+
+    time_ns: _Int64
+    run: str
+    seq: _Int64
 
     @property
     def after(self) -> EventPosition:
@@ -40,42 +42,23 @@ class EventCursor:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderCursor:
-    """The same for orders. placed_ns, order_id: of the last one; ties: how many began in that nanosecond so far."""
+class LatestCursor(_Cursor):
+    """The same for a list whose latest row comes first.
 
-    start_ns: _Int64
-    end_ns: _Int64
-    placed_ns: _Int64
-    order_id: str
-    ties: Annotated[int, Field(ge=1, le=1_000_000)]
+    time_ns, id: of the last row; lists without ids leave it empty. ties: how many of that nanosecond were given so
+    far.
+    """
 
-    @property
-    def window(self) -> Window:
-        """That of the first page."""
-        return Window(self.start_ns, self.end_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class LogCursor:
-    """The same for log lines. time_ns: of the last one; ties: how many of that nanosecond were given so far."""
-
-    start_ns: _Int64
-    end_ns: _Int64
     time_ns: _Int64
-    ties: Annotated[int, Field(ge=1, le=1_000_000)]
-
-    @property
-    def window(self) -> Window:
-        """That of the first page."""
-        return Window(self.start_ns, self.end_ns)
+    id: str
+    ties: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 _EVENTS: Final = TypeAdapter(EventCursor)
-_ORDERS: Final = TypeAdapter(OrderCursor)
-_LOGS: Final = TypeAdapter(LogCursor)
+_LATEST: Final = TypeAdapter(LatestCursor)
 
 
-def encoded(cursor: EventCursor | OrderCursor | LogCursor) -> str:
+def encoded(cursor: EventCursor | LatestCursor) -> str:
     """The cursor as a client carries it."""
     return base64.urlsafe_b64encode(orjson.dumps(cursor)).decode().rstrip("=")
 
@@ -85,14 +68,9 @@ def event_cursor(text: str) -> EventCursor:
     return _decoded(text, _EVENTS)
 
 
-def order_cursor(text: str) -> OrderCursor:
+def latest_cursor(text: str) -> LatestCursor:
     """What `encoded` made. Raises QueryRefused for anything else."""
-    return _decoded(text, _ORDERS)
-
-
-def log_cursor(text: str) -> LogCursor:
-    """What `encoded` made. Raises QueryRefused for anything else."""
-    return _decoded(text, _LOGS)
+    return _decoded(text, _LATEST)
 
 
 def _decoded(text: str, adapter: "TypeAdapter[_T]") -> _T:

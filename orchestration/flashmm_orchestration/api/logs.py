@@ -3,19 +3,17 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from flashmm_backends.ports import LogLine, LogReader, QueryRefused, Window
-from flashmm_orchestration.api._cursor import LogCursor, encoded, link, log_cursor
+from flashmm_backends.ports import LogLine, LogReader, QueryRefused
 from flashmm_orchestration.api._errors import problem
 from flashmm_orchestration.api._gate import Gate
+from flashmm_orchestration.api._latest import Asked, LatestPage, latest_page
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._rows import PageSize
-from flashmm_orchestration.api._times import parse_window
 from flashmm_orchestration.api._wire import log_line
 from flashmm_orchestration.api.app import Clock
 
@@ -23,16 +21,6 @@ _SEVERITIES: Final = {"trace": 1, "debug": 5, "info": 9, "warn": 13, "error": 17
 """OpenTelemetry's least number of each."""
 _SEVERITY_MAX: Final = 24
 _TRACE_ID: Final = re.compile("[0-9a-fA-F]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One page of log lines. parameters: the filters as the client gave them."""
-
-    window: Window
-    parameters: Mapping[str, str]
-    size: int
-    place: LogCursor | None
 
 
 def logs_router(logs: LogReader, clock: Clock, gate: Gate, size: PageSize) -> APIRouter:
@@ -55,15 +43,14 @@ def logs_router(logs: LogReader, clock: Clock, gate: Gate, size: PageSize) -> AP
 
         Those that programs sent here by OTLP. What a Collector sends to a Loki is read there.
         """
-        place = log_cursor(cursor) if cursor else None
-        window = place.window if place else parse_window(start, end, clock())
+        page = latest_page(Asked(start, end, limit, cursor), size, clock())
         sender = {"service": service, "bot": bot}
-        given = {"trace_id": trace_id, "severity": severity, **sender, "contains": contains}
-        asked = _Asked(window, {name: each for name, each in given.items() if each}, size.checked(limit), place)
-        where = _where(asked.parameters)
+        filters = {"trace_id": trace_id, "severity": severity, **sender, "contains": contains}
+        given = {name: each for name, each in filters.items() if each}
+        where = _where(given)
         async with gate.passed():
-            found = await _lines(logs, asked, where)
-            return await asyncio.to_thread(_page, found, asked)
+            found = await logs.logs(page.window, where, page.limit)
+            return await asyncio.to_thread(_answer, found[page.given :], page, given)
 
     del log_lines
     return router
@@ -107,25 +94,6 @@ def _severity(text: str) -> int:
     raise QueryRefused("bad_data", f"severity, {text[:64]!r}: give one of {', '.join(_SEVERITIES)}, or 1 to 24")
 
 
-async def _lines(logs: LogReader, asked: _Asked, where: Mapping[str, str]) -> Sequence[LogLine]:
-    """One more than the page holds, if there are as many."""
-    place = asked.place
-    if place is None:
-        return await logs.logs(asked.window, where, asked.size + 1)
-    window = Window(asked.window.start_ns, place.time_ns + 1)
-    return (await logs.logs(window, where, asked.size + 1 + place.ties))[place.ties :]
-
-
-def _page(found: Sequence[LogLine], asked: _Asked) -> Response:
-    return json({"logs": [log_line(line) for line in found[: asked.size]], "next": _next(found, asked)})
-
-
-def _next(found: Sequence[LogLine], asked: _Asked) -> str | None:
-    if len(found) <= asked.size:
-        return None
-    last_ns = found[asked.size - 1].record.time_ns
-    ties = sum(line.record.time_ns == last_ns for line in found[: asked.size])
-    if asked.place and asked.place.time_ns == last_ns:
-        ties += asked.place.ties
-    cursor = LogCursor(asked.window.start_ns, asked.window.end_ns, last_ns, ties)
-    return link("/api/logs", *asked.parameters.items(), ("limit", str(asked.size)), ("cursor", encoded(cursor)))
+def _answer(found: Sequence[LogLine], page: LatestPage, given: Mapping[str, str]) -> Response:
+    following = page.next("/api/logs", [(line.record.time_ns, "") for line in found], *given.items())
+    return json({"logs": [log_line(line) for line in found[: page.rows]], "next": following})

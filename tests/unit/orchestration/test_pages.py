@@ -16,15 +16,16 @@ from tests.unit.backends.ledger.batches import RUN, events, transfer
 
 from flashmm_backends.ledger import MEDIA_TYPE, Ledger, LedgerSettings
 from flashmm_backends.ledger.remote import RemoteEvents
-from flashmm_backends.ports import NotFound, OrderSummary, OrderTrace, QueryRefused, Unavailable, Window
+from flashmm_backends.ports import LogLine, NotFound, OrderSummary, OrderTrace, QueryRefused, Unavailable, Window
 from flashmm_instrumentation.semconv import EVENT_KINDS, FieldType
 from flashmm_orchestration.access import Receive, Scope, Send
 from flashmm_orchestration.api import Parts, build_app
-from flashmm_orchestration.api._cursor import EventCursor, OrderCursor, encoded, event_cursor, order_cursor
+from flashmm_orchestration.api._cursor import EventCursor, LatestCursor, encoded, event_cursor, latest_cursor
 from flashmm_orchestration.api._gate import Busy, Gate, GateLimits
 from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._where import parse_conditions
 from flashmm_orchestration.api.events import events_router
+from flashmm_orchestration.api.logs import logs_router
 from flashmm_orchestration.api.orders import orders_router
 from flashmm_orchestration.api.telemetry import HttpTelemetry
 
@@ -191,8 +192,8 @@ def test_a_cursor_survives_its_journey(number: int, text: str, other: int) -> No
     where = EventCursor(number, other, number, text, other)
     assert event_cursor(encoded(where)) == where
     assert encoded(where).replace("-", "").replace("_", "").isalnum()
-    order = OrderCursor(number, other, number, text, 1)
-    assert order_cursor(encoded(order)) == order
+    latest = LatestCursor(number, other, number, text, 1)
+    assert latest_cursor(encoded(latest)) == latest
 
 
 @given(st.text(max_size=200))
@@ -233,7 +234,7 @@ def test_the_pages_of_orders_lose_none(times: list[int], later: list[int]) -> No
     store = ManyOrders(placed, added)
 
     async def read() -> list[str]:
-        async with served(orders_router(store, lambda: NOW, gate(), SIZE)) as http:
+        async with served(orders_router(store, lambda: NOW, gate(), PageSize(3, 40))) as http:
             found = [page async for page in pages(http, "/api/orders?start=1m&symbol=S")]
             return [order["order_id"] for page in found for order in page["orders"]]
 
@@ -242,6 +243,41 @@ def test_the_pages_of_orders_lose_none(times: list[int], later: list[int]) -> No
     assert [name for name in got if name.startswith("o")] == [
         name for _, name in sorted(placed, key=lambda each: (-each[0], each[1]))
     ]
+
+
+class AskedFor(ManyOrders):
+    """No orders and no log lines, but what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__((), iter(()))
+        self.asked: list[tuple[Window, Mapping[str, str] | None, int]] = []
+
+    async def orders(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 100
+    ) -> Sequence[OrderSummary]:
+        self.asked.append((window, where, limit))
+        return ()
+
+    async def logs(
+        self, window: Window, where: Mapping[str, str] | None = None, limit: int = 1_000
+    ) -> Sequence[LogLine]:
+        self.asked.append((window, where, limit))
+        return ()
+
+
+@pytest.mark.parametrize("path", ["/api/orders", "/api/logs"])
+async def test_a_cursor_that_a_client_made_up_asks_for_no_more_than_a_page_may_hold(path: str) -> None:
+    """Twice `rows_max` rows are read at most, whatever number of ties is told."""
+    store = AskedFor()
+    routers = orders_router(store, lambda: NOW, gate(), SIZE), logs_router(store, lambda: NOW, gate(), SIZE)
+    async with served(*routers) as http:
+        answers = [
+            await http.get(path, params={"cursor": encoded(LatestCursor(0, NOW, NOW, "", ties)), "limit": "5"})
+            for ties in (5, 6, 1_000_000)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+    assert "over 5 rows (http.rows_max) have one time" in answers[1].json()["error"]["message"]
+    assert store.asked == [(Window(0, NOW + 1), {}, 11)]
 
 
 async def test_a_full_gate_sends_away_and_counts() -> None:
