@@ -125,14 +125,35 @@ async def same_pages(whole: Ledger, others: Sequence[PagedReader], window: Windo
 async def test_a_long_stream_comes_in_pieces(tmp_path: Path) -> None:
     """More events than are in memory at a time, in two ledgers, some in both: the stream over them has each once."""
     async with opened(tmp_path / "a") as (first, a), opened(tmp_path / "b") as (second, b):
-        for low in range(1, 24_001, 4_000):
-            some = [transfer(seq, BEGIN_NS + seq // 3) for seq in range(low, low + 4_000)]
-            await first.append(events(*(event for event in some if event.seq % 3)))
-            await second.append(events(*(event for event in some if event.seq % 3 == 0 or event.seq % 5 == 0)))
+        await overlap(first, second)
         async with remote(ShardedEvents([a, b])) as client:
             table = await RemoteEvents(client).events(KIND, EVER)
     assert table.columns["seq"].tolist() == list(range(1, 24_001))
     assert (table.completeness.received, table.completeness.expected) == (24_000, 24_000)
+
+
+async def overlap(first: Ledger, second: Ledger) -> None:
+    """24,000 events of one run, over two ledgers that have some in common."""
+    for low in range(1, 24_001, 4_000):
+        some = [transfer(seq, BEGIN_NS + seq // 3) for seq in range(low, low + 4_000)]
+        await first.append(events(*(event for event in some if event.seq % 3)))
+        await second.append(events(*(event for event in some if event.seq % 3 == 0 or event.seq % 5 == 0)))
+
+
+async def test_events_in_common_are_counted_in_pieces(tmp_path: Path) -> None:
+    """A page of one row asks no ledger for a whole window, and yet says how many different events there are."""
+    asked: list[httpx.QueryParams] = []
+
+    async def take(request: httpx.Request) -> None:
+        if request.url.path.startswith("/api/events/"):
+            asked.append(request.url.params)
+
+    async with opened(tmp_path / "a") as (first, a), opened(tmp_path / "b") as (second, b):
+        await overlap(first, second)
+        a.event_hooks = b.event_hooks = {"request": [take]}
+        table = await ShardedEvents([a, b]).events(KIND, EVER, page=Page(1))
+    assert (len(table), table.completeness.received) == (1, 24_000)
+    assert max(int(each.get("limit", 10**9)) for each in asked) <= 10_000
 
 
 @pytest.mark.parametrize("after", ["", "1", "1,2", "x,run,1", "1,,1", "1,run,-1", "99999999999999999999,run,1"])

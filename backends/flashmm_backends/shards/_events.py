@@ -19,6 +19,7 @@ from flashmm_backends.shards._merge import merged
 
 _PIECE_ROWS: Final = 10_000
 """Rows of a stream that are in memory at a time, from each ledger."""
+_ALL: Final = Page(2**62)
 
 
 class ShardedEvents:
@@ -47,21 +48,21 @@ class ShardedEvents:
 
     async def events_stream(self, request: Request) -> AsyncGenerator[bytes]:
         """Events as an Arrow stream in pieces, as a ledger's. The first piece raises QueryRefused, Unavailable."""
-        page = request.page or Page(2**62)
-        first = await self.events(request.kind, request.window, request.where, _piece(page, 0, page.after))
-        async with aclosing(self._others(request, page, first)) as others:
+        page = request.page or _ALL
+        part = _piece(page)
+        first = await self.events(request.kind, request.window, request.where, part)
+        async with aclosing(self._pieces(request, _rest(page, part, first))) as others:
             async for piece in write_tables(first, others):
                 yield piece
 
-    async def _others(self, request: Request, page: Page, table: EventTable) -> AsyncGenerator[EventTable]:
-        """The tables that follow the first."""
-        given = len(table)
-        while len(table) == _PIECE_ROWS and given < page.limit:
-            part = _piece(page, given, _last(table))
+    async def _pieces(self, request: Request, page: Page) -> AsyncGenerator[EventTable]:
+        """A page's events in tables that are in memory one at a time, without their completeness."""
+        while page.limit:
+            part = _piece(page)
             tables = await self._tables(request.kind, request.window, request.where, part)
             table = await asyncio.to_thread(_merged, tables, Completeness(0, 0), part)
-            given += len(table)
             yield table
+            page = _rest(page, part, table)
 
     async def completeness(self, kind: str, window: Window) -> Completeness:
         """See EventReader. Raises QueryRefused, Unavailable."""
@@ -87,9 +88,7 @@ class ShardedEvents:
 
     async def _distinct(self, kind: str, window: Window) -> int:
         """How many different events there are where ledgers have some in common."""
-        tables = await asyncio.gather(*(ledger.events(kind, window) for ledger in self._ledgers))
-        found = await asyncio.to_thread(merged, tables, Completeness(0, 0))
-        return len(found)
+        return sum([len(table) async for table in self._pieces(Request(kind, window), _ALL)])
 
 
 def _merged(tables: Sequence[EventTable], told: Completeness, page: Page | None) -> EventTable:
@@ -101,8 +100,13 @@ def _merged(tables: Sequence[EventTable], told: Completeness, page: Page | None)
     return EventTable(whole.kind, whole.window, columns, told)
 
 
-def _piece(page: Page, given: int, after: EventPosition | None) -> Page:
-    return Page(min(_PIECE_ROWS, page.limit - given), after)
+def _piece(page: Page) -> Page:
+    return Page(min(_PIECE_ROWS, page.limit), page.after)
+
+
+def _rest(page: Page, part: Page, table: EventTable) -> Page:
+    """What is left of a page after its first part; nothing where that had fewer rows than it may."""
+    return Page(page.limit - len(table), _last(table)) if 0 < len(table) == part.limit else Page(0)
 
 
 def _last(table: EventTable) -> EventPosition:
