@@ -171,7 +171,7 @@ async def test_nothing_is_polled(site, port, visit):
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port)
     await visit.value("pnl-net", "1234566.7")
-    await until(lambda: visit.page.evaluate("flashmm.board.loading.size === 4"))
+    await until(lambda: visit.page.evaluate("flashmm.board.histories.asked.size === 4"))
     asked = []
     visit.page.on("request", lambda request: asked.append(request.url))
     bot = Bot()
@@ -188,7 +188,7 @@ async def test_resumes_after_a_lost_connection(site, visit):
         await visit.open(port)
         site.feed(bot.events(now, fill(bot, 1, now)))
         await visit.page.wait_for_selector("#tape tr")
-        await until(lambda: len(site.history.queries) == 3)  # what is on its way when the server goes would fail
+        await until(lambda: len(site.history.queries) == 2)  # what is on its way when the server goes would fail
     await visit.page.wait_for_selector('#connection:not([data-state="live"])')
     await visit.text("connection-text", "Reconnecting")
     site.feed(bot.events(now, fill(bot, 2, now), fill(bot, 3, now)))
@@ -238,6 +238,46 @@ async def test_a_quiet_bot_is_asked_after_not_given_up(port, visit):
     assert set(await visit.page.evaluate("sent")) == {'{"type":"ping"}'}
     assert await visit.page.evaluate(f"window.first === {socket}")
     await expect(visit.at("connection")).to_have_attribute("data-state", "live")
+
+
+async def test_history_is_asked_for_until_it_is_there(site, port, visit):
+    """A chart whose history fails says so beside it, whatever becomes of the others, and asks again by itself."""
+    failing = {"flashmm_pnl_realized", "flashmm_inventory_position"}
+
+    async def answer(route):
+        if any(name in route.request.url for name in failing):
+            await route.fulfill(status=503, json={"status": "error", "error": "too many reads"})
+        else:
+            await route.continue_()
+
+    await visit.page.route("**/api/v1/query_range*", answer)
+    feed_everything(site, Bot(), time.time_ns())
+    await visit.open(port)
+    for chart in ("pnl", "inventory"):
+        await visit.says(f"#{chart}-history", "Earlier values could not be loaded (too many reads).")
+    for chart in ("spread", "model"):
+        await expect(visit.at(f"{chart}-history")).to_be_hidden()
+    failing.discard("flashmm_inventory_position")
+    await expect(visit.at("inventory-history")).to_be_hidden()
+    await expect(visit.at("pnl-history")).to_be_visible()
+    failing.clear()
+    await expect(visit.at("pnl-history")).to_be_hidden()
+
+
+async def test_each_model_has_its_own_figures(site, port, visit):
+    """Where several models predict a symbol one is chosen; figures and history are of that one alone."""
+    bot, now = Bot(), time.time_ns()
+    feed_everything(site, bot, now)
+    labels = {"flashmm_model": "forest", "flashmm_symbol": "BTCUSDT"}
+    site.feed(bot.points(now, [("flashmm_model_accuracy_ratio", 0.75, labels)]))
+    await visit.open(port)
+    await visit.value("accuracy", "0.5625")
+    await visit.page.select_option("#model", "forest")
+    await visit.value("accuracy", "0.75")
+    await expect(visit.page).to_have_url(re.compile("model=forest"))
+    await until(lambda: any("forest" in query for query in site.history.queries))
+    asked = [query for query in site.history.queries if "flashmm_model_accuracy" in query]
+    assert all(("forest" in query) != ("ridge" in query) for query in asked)
 
 
 async def test_other_server_means_history_again(site, visit):

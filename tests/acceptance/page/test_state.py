@@ -44,6 +44,40 @@ class TestOrders:
         assert got == [[1_000, "filled", 7], [1_001, "pending", None]]
 
 
+class TestModels:
+    """Each model of a symbol has figures of its own."""
+
+    async def test_models_of_a_symbol_stay_apart(self, port, visit):
+        """One's accuracy and hit rate make one item, another's another; models are known by symbol."""
+        said = [{**AT, "time_ms": 1_000, "model": "fast", "source": "reported", "accuracy": "0.70"}]
+        said += [{**AT, "time_ms": 2_000, "model": "slow", "source": "judged", "hit_rate": "0.40"}]
+        said += [{**AT, "time_ms": 3_000, "model": "fast", "source": "judged", "hit_rate": "0.60"}]
+        figures = """["fast", "slow"].map((model) => {
+            const at = { bot: "maker", account: "main", symbol: "BTCUSDT", model };
+            const { accuracy = null, hit_rate } = state.item("model", at);
+            return [accuracy, hit_rate, state.seriesOf("model", at).length];
+        })"""
+        models = "[...state.owners.get('maker\\nmain').models.get('BTCUSDT')]"
+        got = await knows(visit, port, [("model", said, False)], f"[{figures}, {models}]")
+        assert got == [[["0.70", "0.60", 2], [None, "0.40", 1]], ["fast", "slow"]]
+
+
+class TestOwners:
+    """The bots that can be chosen: those heard last."""
+
+    async def test_the_longest_silent_give_way(self, port, visit):
+        """Of more than two hundred bots the newest are there, and how many are not is known."""
+        bots = [{"bot": f"b{number}", "account": "", "run": "r", "time_ms": number} for number in range(250)]
+        applied = [
+            ("bots", bots[:200], True),
+            ("pnl", [{**bots[0], "net": "1"}], False, 5_000),
+            ("bots", bots[200:], True),
+        ]
+        owners = "[...state.owners.values()].map((owner) => owner.bot)"
+        got = await knows(visit, port, applied, f"[{owners}, state.forgotten, state.heard.size]")
+        assert got == [["b0", *(f"b{number}" for number in range(51, 250))], 50, 200]
+
+
 class TestTrades:
     """The fills kept for the tape."""
 

@@ -17,7 +17,7 @@ from flashmm_streaming import STREAMS
 
 WEB = files("flashmm_dashboards") / "web"
 SCRIPTS = {path: page for path, page in page_files().items() if path.startswith("/static/js/")}
-BUDGET_BYTES = 226_000
+BUDGET_BYTES = 230_000
 """A round number above what it weighs."""
 
 
@@ -58,7 +58,7 @@ class TestFiles:
                 assert f"/static/js/{name}" in pages, path
 
     def test_page_is_small(self):
-        """All that a first visit loads weighs less than 226 kB even without compression."""
+        """All that a first visit loads weighs less than 230 kB even without compression."""
         pages = page_files()
         loaded = (
             {"/"} | linked(pages["/"].body.decode()) | linked(pages["/static/page.css"].body.decode()) | set(SCRIPTS)

@@ -3,7 +3,7 @@
 import { TimeChart } from "./chart.js";
 import { byId, el, setText, show } from "./dom.js";
 import * as format from "./format.js";
-import { fetchHistory } from "./history.js";
+import { CHARTED, Histories } from "./histories.js";
 import { numbers } from "./numbers.js";
 import { OrderDialog } from "./order.js";
 import * as panels from "./panels.js";
@@ -18,10 +18,6 @@ const MOVED_EVERY_MS = 250;
 const CHART_EVERY_MS = 1_000;
 const UNSEEN_EVERY_MS = 2_000;
 const WINDOW_MIN_S = 60;
-const SETTLE_MS = 60;
-/** Each chart, and what must be known of the selection before its history can be asked for. */
-const NEEDS = { pnl: ["currency"], spread: ["venue", "symbol"], inventory: ["venue", "symbol"], model: ["symbol"] };
-const CHARTED = Object.keys(NEEDS);
 
 const percentTicks = (_, splits) => splits.map((value) => `${(100 * value).toFixed(0)}`);
 
@@ -35,9 +31,7 @@ export class Board {
     this.connected = false;
     this.lookedMs = 0;
     this.connectedMs = 0;
-    this.loading = new Map();
-    this.wanted = new Set();
-    this.settling = 0;
+    this.histories = new Histories(state, () => this.selection, () => this.connected, (...said) => this.saidOfHistory(...said));
     this.dialog = new OrderDialog((item) => this.state.item("instruments", { ...this.selection, ...item }));
     const open = (id) => this.dialog.open(id);
     this.tape = new Tape(open);
@@ -46,7 +40,7 @@ export class Board {
     this.pieces = this.makePieces();
     this.tables();
     this.ranges();
-    for (const id of ["bot", "market", "currency"]) byId(id).addEventListener("change", () => this.choose());
+    for (const id of ["bot", "market", "model", "currency"]) byId(id).addEventListener("change", () => this.choose());
     byId("stale-other").addEventListener("click", () => this.choose(byId("stale-other").value));
   }
 
@@ -68,58 +62,12 @@ export class Board {
     this.again();
   }
 
-  /** Ask for charts' history, once for all that is asked within a moment, as soon as it is known whose. */
-  load(streams = CHARTED) {
-    for (const stream of streams) this.wanted.add(stream);
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.loadWanted(), SETTLE_MS);
-  }
-
-  /** One stream lost something: its chart is drawn from history again, if it has one. */
-  reload(stream) {
-    if (CHARTED.includes(stream)) this.load([stream]);
-  }
-
-  loadWanted() {
-    const at = { ...this.selection };
-    const ready = [...this.wanted].filter((stream) => at.bot && NEEDS[stream].every((name) => at[name]));
-    for (const stream of ready) {
-      this.wanted.delete(stream);
-      this.loading.get(stream)?.abort();
-      const asked = new AbortController();
-      this.loading.set(stream, asked);
-      this.loadOne(stream, at, Date.now() / 1000, asked.signal);
-    }
-  }
-
-  async loadOne(stream, at, now, signal) {
-    try {
-      const points = await fetchHistory(stream, at, now - this.state.rangeS, now, signal);
-      if (signal.aborted) return;
-      this.state.seriesOf(stream, at).rebase(points);
-      this.note("history", "");
-    } catch (failure) {
-      if (!signal.aborted) this.failed(stream, failure);
-    }
+  /** A chart's history came, or why it did not. */
+  saidOfHistory(chart, failure) {
+    const box = byId(`${chart}-history`);
+    show(box, failure !== "");
+    setText(box, failure && `Earlier values could not be loaded (${failure}). The page keeps trying; live values go on.`);
     this.again();
-  }
-
-  /** Without a connection it will be asked for again when that is back. */
-  failed(stream, failure) {
-    this.wanted.add(stream);
-    this.note("history", `History is not available: ${failure.message}. Live values go on.`);
-  }
-
-  /** The stream is live again: what could not be had before is asked for now. */
-  reconnected() {
-    if (this.wanted.size) this.load([...this.wanted]);
-  }
-
-  note(what, text) {
-    const box = byId("foot-ignored");
-    if (text) setText(box, text);
-    else if (what === "history" && box.textContent.startsWith("History")) setText(box, "");
-    show(box, box.textContent !== "");
   }
 
   /** Whether a piece was drawn, so that another may be due. */
@@ -224,12 +172,18 @@ export class Board {
     const market = markets.find(({ venue, symbol }) => venue === at.venue && symbol === at.symbol) ?? markets[0] ?? { venue: "", symbol: "" };
     const currencies = [...owner.currencies];
     const currency = currencies.includes(at.currency) ? at.currency : (currencies[0] ?? "");
+    const models = [...(owner.models.get(market.symbol) ?? [])];
+    const model = models.includes(at.model) ? at.model : (models[0] ?? "");
     options(byId("bot"), owners.map((each) => [ownerOf(each), each.account ? `${each.bot} · ${each.account}` : each.bot]), ownerOf(owner));
     options(byId("market"), markets.map((each) => [`${each.venue}\n${each.symbol}`, `${each.symbol} · ${each.venue}`]), `${market.venue}\n${market.symbol}`);
     options(byId("currency"), currencies.map((each) => [each, each]), currency);
+    options(byId("model"), models.map((each) => [each, each]), model);
     show(byId("currency-picker"), currencies.length > 1);
+    show(byId("model-picker"), models.length > 1);
+    show(byId("more-bots"), this.state.forgotten > 0);
+    setText(byId("more-bots"), `Of more bots than that, the ${owners.length} heard from last are shown.`);
     show(byId("demo"), owner.demo === true);
-    this.move({ bot: owner.bot, account: owner.account, ...market, currency });
+    this.move({ bot: owner.bot, account: owner.account, ...market, model, currency });
   }
 
   /** A picker was used, or the way to another bot. */
@@ -237,7 +191,7 @@ export class Board {
     const [bot, account] = owner.split("\n");
     this.chosen = true;
     const [venue, symbol] = byId("market").value.split("\n");
-    this.move({ bot, account, venue, symbol, currency: byId("currency").value });
+    this.move({ bot, account, venue, symbol, model: byId("model").value, currency: byId("currency").value });
     this.select();
     toAddress(this.selection);
   }
@@ -247,9 +201,7 @@ export class Board {
     if (Object.keys(next).every((name) => next[name] === before[name])) return;
     this.selection = next;
     this.changed();
-    const moved = (name) => next[name] !== before[name];
-    const owned = moved("bot") || moved("account");
-    this.load(CHARTED.filter((stream) => owned || NEEDS[stream].some(moved)));
+    this.histories.moved(before, next);
   }
 
   changed() {
@@ -293,7 +245,7 @@ export class Board {
     this.state.rangeS = seconds;
     for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(Number(button.dataset.seconds) === seconds));
     this.again();
-    this.load();
+    this.histories.want();
   }
 
   makeCharts() {
@@ -417,7 +369,7 @@ function options(select, pairs, chosen) {
   if (select.value !== chosen) select.value = chosen;
 }
 
-const ADDRESS = ["bot", "account", "venue", "symbol", "currency"];
+const ADDRESS = ["bot", "account", "venue", "symbol", "model", "currency"];
 
 function fromAddress() {
   const asked = new URLSearchParams(location.search);

@@ -36,13 +36,3 @@ export function setText(element, text) {
 export function show(element, visible) {
   if (element.hidden === visible) element.hidden = !visible;
 }
-
-const SVG = "http://www.w3.org/2000/svg";
-
-/** A new SVG element. */
-export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}

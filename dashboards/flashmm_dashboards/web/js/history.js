@@ -49,7 +49,7 @@ const QUERIES = {
   },
   model: {
     names: ["flashmm_model_accuracy_ratio"],
-    labels: (at) => ({ ...owner(at), flashmm_symbol: at.symbol }),
+    labels: (at) => ({ ...owner(at), flashmm_symbol: at.symbol, flashmm_model: at.model }),
     texts: (parts) => [[...parts.values()][0], null],
   },
 };

@@ -15,13 +15,18 @@ function connection(name) {
   board.connected = name === "live";
   byId("connection").dataset.state = name;
   setText(byId("connection-text"), CONNECTION[name]);
-  if (name === "live") board.reconnected();
+  if (name === "live") board.histories.reconnected();
 }
 
 function missed(stream, gap) {
   if (gap.reason === "conflated") return;
   state.restart(stream);
-  board.reload(stream);
+  board.histories.want([stream]);
+}
+
+function ignored(count) {
+  setText(byId("foot-ignored"), `${count} frames of the stream could not be read and were ignored.`);
+  show(byId("foot-ignored"), true);
 }
 
 function streamAddress() {
@@ -79,7 +84,7 @@ const stream = new StreamClient(streamAddress(), STREAMS, {
   state: connection,
   items: (stream, items, snapshot) => state.apply(stream, items, snapshot, Date.now()),
   gap: missed,
-  garbage: (count) => board.note("garbage", `${count} frames of the stream could not be read and were ignored.`),
+  garbage: ignored,
 });
 stream.start();
 board.start();

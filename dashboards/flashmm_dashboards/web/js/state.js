@@ -3,6 +3,7 @@
 import { Series } from "./series.js";
 
 const OWNERS_MAX = 200;
+const LATEST_MAX = 10_000;
 const SERIES_MAX = 400;
 const ROWS_MAX = 800;
 const SILENT_MS = 5_000;
@@ -26,7 +27,7 @@ const KEYS = {
   bots: ["bot", "account"],
   completeness: ["bot", "account"],
   pnl: ["bot", "account", "currency"],
-  model: ["bot", "account", "symbol"],
+  model: ["bot", "account", "symbol", "model"],
   orders: ORDER_KEY,
   trades: [...ORDER_KEY, "fill_id", "time_ns"],
 };
@@ -48,6 +49,12 @@ function keep(map, key, value, most) {
   if (map.size > most) map.delete(map.keys().next().value);
 }
 
+/** models: by symbol, the names of those that predict it. */
+function noteModel(models, symbol, model) {
+  const names = models.get(symbol) ?? new Set();
+  if (models.size < OWNERS_MAX && names.size < OWNERS_MAX) models.set(symbol, names.add(model));
+}
+
 function noteRun(known, item, metMs) {
   const run = String(item.run ?? "");
   if (known.run !== run) Object.assign(known, { run, metMs });
@@ -59,6 +66,8 @@ export class State {
     /** Of the charts. */
     this.rangeS = 900;
     this.owners = new Map();
+    /** Owners that gave way to others. */
+    this.forgotten = 0;
     this.latest = new Map();
     this.series = new Map();
     this.trades = new Map();
@@ -102,12 +111,12 @@ export class State {
   noteOwner(stream, item, heardMs) {
     const owner = ownerOf(item);
     if (!this.owners.has(owner)) {
-      if (this.owners.size >= OWNERS_MAX) return;
-      this.owners.set(owner, { bot: item.bot, account: String(item.account ?? ""), run: "", metMs: heardMs, markets: new Map(), currencies: new Set() });
+      this.owners.set(owner, { bot: item.bot, account: String(item.account ?? ""), run: "", metMs: heardMs, markets: new Map(), models: new Map(), currencies: new Set() });
     }
     const known = this.owners.get(owner);
     if (stream === "bots") noteRun(known, item, heardMs);
     if (stream === "pnl" && known.currencies.size < OWNERS_MAX) known.currencies.add(String(item.currency ?? ""));
+    if (stream === "model") noteModel(known.models, String(item.symbol ?? ""), String(item.model ?? ""));
     if (item.symbol && item.venue && known.markets.size < OWNERS_MAX) {
       known.markets.set(`${item.venue}\n${item.symbol}`, { venue: String(item.venue), symbol: String(item.symbol) });
     }
@@ -115,11 +124,19 @@ export class State {
 
   /** live: not from a snapshot, whose items are of all times. */
   noteHeard(owner, nowMs, live) {
-    if (!this.owners.has(owner)) return;
     const before = this.heard.get(owner) ?? { atMs: nowMs, liveMs: 0, gapsMs: [] };
     const gapMs = nowMs - before.atMs;
     const gapsMs = live && gapMs > TOGETHER_MS ? [...before.gapsMs, gapMs].slice(-GAPS) : before.gapsMs;
     this.heard.set(owner, { atMs: Math.max(before.atMs, nowMs), liveMs: live ? nowMs : before.liveMs, gapsMs });
+    if (this.heard.size > OWNERS_MAX) this.forget();
+  }
+
+  /** The owner that has been silent longest. */
+  forget() {
+    const [silent] = [...this.heard].reduce((oldest, each) => (each[1].atMs < oldest[1].atMs ? each : oldest));
+    this.heard.delete(silent);
+    this.owners.delete(silent);
+    this.forgotten += 1;
   }
 
   /** Of all owners but this one, the one heard last; undefined without another. */
@@ -149,7 +166,7 @@ export class State {
     const before = this.latest.get(name);
     if (BROKEN_BY_RUNS.has(stream) && before && before.run !== item.run) this.seriesOf(stream, item).breakOff();
     const merged = stream === "model" ? { ...before, ...item } : item;
-    this.latest.set(name, merged);
+    keep(this.latest, name, merged, LATEST_MAX);
     if (!(stream in SERIES)) return;
     const series = this.seriesOf(stream, item);
     series.push(item.time_ms / 1000, SERIES[stream].texts(merged));
