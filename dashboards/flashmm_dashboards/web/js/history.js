@@ -13,7 +13,7 @@ const LATE_S = 5;
 const UNUSUAL_S = 90;
 /** Names each run of a bot: P&L begins anew with each, which is no loss, and between two nobody saw the market. */
 const RUNS = "target_info";
-const PART = "flashmm_part";
+const PART = "part";
 const TOLD = "told_";
 
 function selector(name, labels) {
