@@ -57,7 +57,7 @@ class _Incoming:
     """A request while it is being received."""
 
     url: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     chunks: list[bytes] = field(default_factory=list[bytes])
     size: int = 0
     head: RequestHead | None = None
@@ -135,12 +135,16 @@ class HttpConnection(asyncio.Protocol):
         self._set_write_timer(None)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser."""
-        if self._closing or self._has_ended:
-            return
-        if self._fresh and not self._is_http1(data):
+        """Feed the parser, by pieces no larger than a head may be."""
+        if self._is_deaf or (self._fresh and not self._is_http1(data)):
             return
         self._fresh = False
+        left = memoryview(data)
+        while left and not self._is_deaf:
+            self._feed(left[:_HEAD_BYTES_MAX])
+            left = left[_HEAD_BYTES_MAX:]
+
+    def _feed(self, data: memoryview) -> None:
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -160,7 +164,7 @@ class HttpConnection(asyncio.Protocol):
             )
         elif data.startswith(_TLS_HANDSHAKE):
             self._fail(HTTPStatus.BAD_REQUEST, "this port does not speak TLS", "tls")
-        return not self._closing
+        return not self._is_deaf
 
     def _check_head_size(self) -> None:
         if self._incoming is not None and self._head_bytes > _HEAD_BYTES_MAX:
@@ -184,9 +188,7 @@ class HttpConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; those after a body are nobody's."""
         if self._incoming is not None and self._incoming.head is None:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            headers = self._incoming.headers
-            headers[key] = f"{headers[key]},{text}" if key in headers else text
+            self._incoming.headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """Refuse early what need not be read."""
@@ -195,13 +197,14 @@ class HttpConnection(asyncio.Protocol):
             return
         self._head_bytes = 0
         path = incoming.url.partition(b"?")[0].decode("latin-1")
-        incoming.head = RequestHead(self._parser.get_method().decode("latin-1"), path, incoming.headers)
+        headers = {name: ",".join(values) for name, values in incoming.headers.items()}
+        incoming.head = RequestHead(self._parser.get_method().decode("latin-1"), path, headers)
         refusal = self._shared.otlp.refusal(incoming.head)
         if refusal is not None:
             self._refuse(refusal)
         elif self._parser.should_upgrade():  # the parser would skip the body
             self._fail(HTTPStatus.BAD_REQUEST, "this port speaks OTLP over HTTP/1.1; no upgrade", "upgrade")
-        elif incoming.headers.get("expect", "").lower() == "100-continue":
+        elif headers.get("expect", "").lower() == "100-continue":
             self._write_in_turn(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
@@ -244,9 +247,9 @@ class HttpConnection(asyncio.Protocol):
             self._write(await self._answer_to(self._turns.popleft()))
             await self._writable.wait()
         self._answering = None
-        if self._has_ended:
-            self._close()
-        elif self._transport is not None and not self._closing:
+        if self._is_deaf:
+            self._linger()
+        elif self._transport is not None:
             settings = self._shared.settings
             self._shared.places.awaits(self)
             self._set_timer(settings.receive_timeout_s if self._incoming else settings.idle_timeout_s)
@@ -269,7 +272,7 @@ class HttpConnection(asyncio.Protocol):
             return self._shared.otlp.failed(request.head)
 
     def _refuse(self, response: Response) -> None:
-        """Answer, read the rest without keeping it (closing at once would lose the answer), then close."""
+        """Answer, read the rest without keeping it, then close."""
         self._drop_incoming()
         self._is_last = True
         self._write_in_turn(response.to_bytes(keep_alive=False))
@@ -294,11 +297,22 @@ class HttpConnection(asyncio.Protocol):
         self._incoming = None
         self._is_last = True
         if self._answering is None:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close, but read on for a while without keeping: closing on what is unread would lose the answers."""
+        transport = self._transport
+        if transport is None or self not in self._shared.places or not transport.can_write_eof():
             self._close()
+        elif not self._closing:
+            transport.write_eof()
+            transport.resume_reading()
+            self._shared.places.awaits(self)
+            self._set_timer(self._shared.settings.receive_timeout_s)
 
     @property
-    def _has_ended(self) -> bool:
-        return self._is_last and self._incoming is None
+    def _is_deaf(self) -> bool:
+        return self._closing or (self._is_last and self._incoming is None)
 
     def _write_in_turn(self, data: bytes) -> None:
         if self._answering is None:
@@ -334,10 +348,10 @@ class HttpConnection(asyncio.Protocol):
         self.abort()
 
     def _timed_out(self) -> None:
-        if self._incoming is None:
-            self._shared.error("idle")
+        if self._is_last:
             self._close()
-        elif self._is_last:
+        elif self._incoming is None:
+            self._shared.error("idle")
             self._close()
         else:
             self._fail(
