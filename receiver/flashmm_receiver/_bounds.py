@@ -7,9 +7,9 @@ few megabytes of them take gigabytes and seconds. Source of the nesting: opentel
 import contextlib
 from typing import Final
 
+from flashmm_receiver._wire import LENGTH_DELIMITED, Unusual, value_at, varint_at
 from flashmm_receiver.errors import TooLarge
 
-_LENGTH_DELIMITED: Final = 2
 _SMALLEST: Final = 2
 _FIELD_SHARE: Final = 16
 """A field inside a span, log record or data point counts as a sixteenth of a message."""
@@ -51,14 +51,14 @@ class _Count:
         """Raises TooLarge."""
         self._waiting.append((0, len(self._data), 0))
         while self._waiting:
-            with contextlib.suppress(IndexError):  # what follows a broken field is the parser's to judge
+            with contextlib.suppress(Unusual):  # what follows a broken field is the parser's to judge
                 self._message(*self._waiting.pop())
 
     def _message(self, pos: int, end: int, depth: int) -> None:
         while pos < end:
-            key, pos = self._varint(pos)
-            start, pos = self._value(key & 7, pos)
-            if key & 7 == _LENGTH_DELIMITED and self._holds_messages(key >> 3, depth):
+            key, pos = varint_at(self._data, pos)
+            start, pos = value_at(self._data, key & 7, pos)
+            if key & 7 == LENGTH_DELIMITED and self._holds_messages(key >> 3, depth):
                 self._spend(_FIELD_SHARE)
                 self._waiting.append((start, pos, depth + 1))
             else:
@@ -75,28 +75,3 @@ class _Count:
         self._left -= share
         if self._left < 0:
             raise TooLarge("messages_max", self._messages_max)
-
-    def _value(self, wire_type: int, pos: int) -> tuple[int, int]:
-        """Where a value's content starts and stops."""
-        if wire_type == 0:
-            return pos, self._varint(pos)[1]
-        if wire_type == 1:
-            return pos, pos + 8
-        if wire_type == 5:
-            return pos, pos + 4
-        if wire_type != _LENGTH_DELIMITED:
-            raise IndexError
-        length, start = self._varint(pos)
-        if start + length > len(self._data):
-            raise IndexError
-        return start, start + length
-
-    def _varint(self, pos: int) -> tuple[int, int]:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._data[pos]
-            pos += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, pos
-        raise IndexError

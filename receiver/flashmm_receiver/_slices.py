@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from flashmm_receiver._refusals import Refusals
+from flashmm_receiver._wire import LENGTH_DELIMITED, Unusual, value_at, varint, varint_at
 from flashmm_receiver.errors import Malformed, TooLarge
 
 _PIECE_BYTES: Final = 65_536
-_LENGTH_DELIMITED: Final = 2
-_FIXED_BYTES: Final = {1: 8, 5: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ RECORDS: Final = (Level(frozenset({1})), Level(frozenset({2})), Level(frozenset(
 """From a request down to its spans, log records or metrics."""
 POINTS: Final = (Level(frozenset({5, 7, 9, 10, 11}), one_only=True), Level(frozenset({1})))
 """From a metric down to its points."""
-
-
-class _NotCut(Exception):
-    """The bytes are not laid out as a message: the parser decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class Slicer:
     def _divided(self, data: bytes, level: Level) -> tuple[bytes, list[_Item]]:
         try:
             rest, items = _divided(data, level.numbers)
-        except (_NotCut, IndexError):
+        except Unusual:
             if len(data) > self._record_bytes_max:
                 raise Malformed("the body is not a request in protobuf") from None
             return data, []
@@ -88,7 +83,7 @@ class Slicer:
                 continue
             begin = end = item.stop
             for part in self._inside(data[item.content : item.stop], below):
-                yield b"".join((rest, item.tag, _varint(len(part)), part))
+                yield b"".join((rest, item.tag, varint(len(part)), part))
         if begin < end or not items:
             yield rest + data[begin:end]
 
@@ -107,44 +102,11 @@ def _divided(data: bytes, numbers: frozenset[int]) -> tuple[bytes, list[_Item]]:
     items: list[_Item] = []
     pos = 0
     while pos < len(data):
-        key, after = _varint_at(data, pos)
-        content, stop = _value(data, key & 7, after)
-        if key & 7 == _LENGTH_DELIMITED and key >> 3 in numbers:
+        key, after = varint_at(data, pos)
+        content, stop = value_at(data, key & 7, after)
+        if key & 7 == LENGTH_DELIMITED and key >> 3 in numbers:
             items.append(_Item(pos, content, stop, data[pos:after]))
         else:
             rest.append(data[pos:stop])
         pos = stop
     return b"".join(rest), items
-
-
-def _value(data: bytes, wire_type: int, pos: int) -> tuple[int, int]:
-    if wire_type == 0:
-        return pos, _varint_at(data, pos)[1]
-    if wire_type == _LENGTH_DELIMITED:
-        length, pos = _varint_at(data, pos)
-    elif wire_type in _FIXED_BYTES:
-        length = _FIXED_BYTES[wire_type]
-    else:
-        raise _NotCut
-    if pos + length > len(data):
-        raise _NotCut
-    return pos, pos + length
-
-
-def _varint_at(data: bytes, pos: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[pos]
-        pos += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, pos
-    raise _NotCut
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])

@@ -11,6 +11,7 @@ import orjson
 
 from flashmm_receiver._decoder import Signal
 from flashmm_receiver._intake import Answer
+from flashmm_receiver._wire import varint
 from flashmm_receiver.errors import (
     ComeBack,
     Forbidden,
@@ -106,17 +107,8 @@ def _any(url: str, message: bytes) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def _varint_field(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value) if value else b""
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return varint(number << 3) + varint(value) if value else b""

@@ -1,4 +1,4 @@
-"""The protobuf wire format by hand, as far as the hot path needs it.
+"""The protobuf wire format by hand.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -8,10 +8,50 @@ from typing import Final
 
 LENGTH_DELIMITED: Final = 2
 _LENGTH_BYTES_MAX: Final = 4
+_FIXED_BYTES: Final = {1: 8, 5: 4}
 
 
 class Unusual(Exception):
-    """Not what the hot path reads: the complete parser decides whether it is valid."""
+    """Not what is read by hand: the complete parser decides whether it is valid."""
+
+
+def varint(number: int) -> bytes:
+    """A number as it is written."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def varint_at(data: bytes, pos: int) -> tuple[int, int]:
+    """Read a number. Returns it, and where it stops. Raises Unusual past the end or over ten bytes."""
+    value = 0
+    try:
+        for shift in range(0, 70, 7):
+            byte = data[pos]
+            pos += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, pos
+    except IndexError:
+        raise Unusual("cut off") from None
+    raise Unusual("a number of more than ten bytes")
+
+
+def value_at(data: bytes, wire_type: int, pos: int) -> tuple[int, int]:
+    """Where the content of a value begins and stops. Raises Unusual past the end, and on a group."""
+    if wire_type == 0:
+        return pos, varint_at(data, pos)[1]
+    if wire_type == LENGTH_DELIMITED:
+        length, pos = varint_at(data, pos)
+    elif wire_type in _FIXED_BYTES:
+        length = _FIXED_BYTES[wire_type]
+    else:
+        raise Unusual(f"wire type {wire_type}")
+    if pos + length > len(data):
+        raise Unusual("cut off")
+    return pos, pos + length
 
 
 def length_at(data: bytes, pos: int, end: int) -> tuple[int, int]:
