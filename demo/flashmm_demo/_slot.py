@@ -61,6 +61,8 @@ class Slot:
         self._dealing = dealing
         self._request: OrderRequest | None = None
         self._order: Order | None = None
+        self._amends: dict[str, Order] = {}
+        """Orders whose amend awaits its answer; by then one may have ended, and another be the slot's."""
         self._filled = Decimal(0)
         self._placed = False
         self._resting = False
@@ -122,6 +124,7 @@ class Slot:
             return
         self.state = SlotState.AMENDING
         wanted = replace(self._request, price=price, quantity=self._filled + remaining)
+        self._amends[wanted.order_id] = self._order
         self._order.replace_requested(wanted.price, wanted.quantity)
         self._dealing.gateway.amend(wanted, self, now_ns)
 
@@ -163,14 +166,15 @@ class Slot:
         self._end(now_ns)
 
     def amended(self, request: OrderRequest, outcome: Amendment, now_ns: int) -> None:
-        """The order has its new terms, or is out of the book; when it had filled, its fill has told so."""
-        order = self._order_of(request.order_id)
-        if order is None:
+        """The order has its new terms, or is out of the book; or it had ended before, as was told then."""
+        order = self._amends.pop(request.order_id)
+        if outcome is Amendment.GONE:
             self._dealing.outcomes["amend_failed"] += 1
+            order.replace_rejected("order_gone", now_ns, at_ns=now_ns)
         elif outcome is Amendment.DONE:
             self._take_terms(request.price, request.quantity, now_ns)
             self._live(now_ns)
-        elif outcome is Amendment.REMOVED:
+        else:
             self._dealing.outcomes["removed"] += 1
             order.expired(WOULD_TAKE, now_ns, at_ns=now_ns)
             self._end(now_ns)
@@ -201,6 +205,7 @@ class Slot:
 
     def timed_out(self, order_id: str, now_ns: int) -> None:
         """No answer came: ask what became of the order, and leave the side alone until that is known."""
+        self._amends.pop(order_id, None)
         order = self._order_of(order_id)
         if order is None or self.state not in _AWAITING:
             return

@@ -3,10 +3,11 @@
 from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, set_span_in_context
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, set_span_in_context
 
 from flashmm_instrumentation._record import Execution
 from flashmm_instrumentation._scope import MarketScope
+from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv.attributes import Side
 
 
@@ -21,10 +22,13 @@ class Aftermath:
         self._placed: Final = placed
         self._attributes: Final = attributes
 
-    def trace(self, name: str, start_ns: int, end_ns: int) -> None:
-        """A short trace, linked to the placement's."""
+    def trace(self, name: str, start_ns: int, end_ns: int, refusal: str | None = None) -> None:
+        """A short trace, linked to the placement's. refusal: why the exchange did not do it."""
         links, tracer = [Link(self._placed)], self._scope.core.tracer
         span = tracer.start_span(name, Context(), attributes=self._attributes, links=links, start_time=start_ns)
+        if refusal is not None:
+            span.set_attribute(attr.REASON, refusal)
+            span.set_status(Status(StatusCode.ERROR, refusal))
         span.end(max(start_ns, end_ns))
 
     def measure_fill(self, execution: Execution) -> None:

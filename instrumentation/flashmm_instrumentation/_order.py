@@ -32,8 +32,9 @@ class Order:
     """The marks of one order's life, in the order in which they happen. Each means now unless `at_ns` says else.
 
     Placement: decided, risk_checked, signed, submitted, then acked, rejected, timed_out or expired; leave out what
-    your bot does not do. Later: replace_requested, replaced, filled, cancel_requested, cancelled, expired. What
-    cannot follow is reported as it happened and counted (`illegal_transition`). Not for several threads at once.
+    your bot does not do. Later: replace_requested, replaced or replace_rejected, filled, cancel_requested, cancelled
+    (acked where the cancel was refused), expired. What cannot follow is reported as it happened and counted
+    (`illegal_transition`); an end stays one. Not for several threads at once.
     """
 
     __slots__ = (
@@ -144,12 +145,14 @@ class Order:
     def replace_requested(self, price: Number | None, quantity: Number, at_ns: int | None = None) -> None:
         """The bot has asked for other terms; until the answer the order may be in the book with either.
 
-        quantity: the order's whole one, with what has filled. No state follows before `replaced` is told.
+        quantity: the order's whole one, with what has filled. No state follows before `replaced` or
+        `replace_rejected` is told.
         """
         self._replace_ns = self._now_ns(at_ns)
         record = self._record
         wanted = record.resting(_price(self._scope, price), self._scope.inputs.positive(quantity))
-        self._where.doubt(record.resting(record.price, record.quantity) + wanted, self._replace_ns)
+        if self._state not in TERMINAL:
+            self._where.doubt(record.resting(record.price, record.quantity) + wanted, self._replace_ns)
 
     @survives
     def replaced(
@@ -167,6 +170,18 @@ class Order:
         self._aftermath.trace("amend", requested_ns or self._replace_ns or now_ns, now_ns)
         self._replace_ns = None
         self._enter(OrderState.REPLACED, now_ns, exchange_ns=exchange_ns)
+
+    @survives
+    def replace_rejected(self, reason: str, exchange_ns: int | None = None, at_ns: int | None = None) -> None:
+        """The exchange has refused the amend: the order keeps its terms and its state.
+
+        Where it had ended before, which is why amends are refused mostly, the amend's trace alone tells of it.
+        """
+        now_ns = self._now_ns(at_ns)
+        self._aftermath.trace("amend", self._replace_ns or now_ns, now_ns, _cut(reason))
+        self._replace_ns = None
+        if self._state not in TERMINAL:
+            self._enter(OrderState.REPLACE_REJECTED, now_ns, reason, exchange_ns)
 
     @survives
     def filled(
@@ -248,6 +263,7 @@ class Order:
             self.boundary.note(
                 MisuseReason.ILLEGAL_TRANSITION, f"{self._state.value} → {state.value}, order {self.id}"
             )
+        was, self._state = self._state, follows(self._state, state)
         self._locate(state, now_ns)
         outcome = _ENDS_PLACEMENT.get(state)
         if outcome is not None and not self._placed:
@@ -255,11 +271,10 @@ class Order:
             self._placement.finish(outcome, now_ns, _cut(reason))
         if outcome is Outcome.ACKED and self._acked_ns is None:
             self._acked_ns = now_ns
-        if state in TERMINAL and self._state not in TERMINAL:
+        if self._state in TERMINAL and was not in TERMINAL:
             if self._acked_ns is not None and state is not OrderState.REJECTED:
                 self._aftermath.measure_lifetime(now_ns - self._acked_ns)
             self._scope.end(self.id)
-        self._state = follows(self._state, state)
         self._report(state, now_ns, reason, exchange_ns)
 
     def _report(
@@ -268,12 +283,12 @@ class Order:
         body = self._record.transition(state, _cut(reason), self._scope.inputs.whole(exchange_ns))
         self._scope.core.emit(events.ORDER.name, now_ns, body, self._placement.span)
 
-    def _locate(self, state: OrderState, now_ns: int) -> None:
+    def _locate(self, told: OrderState, now_ns: int) -> None:
         """A request without an answer puts the order in doubt; an answer, or the first fill of all, takes it out."""
         record = self._record
-        if state in (OrderState.CANCEL_PENDING, OrderState.UNKNOWN):
+        if self._state in (OrderState.CANCEL_PENDING, OrderState.UNKNOWN):
             self._where.doubt(record.resting(record.price, record.quantity), now_ns)
-        elif state is not OrderState.PART_FILLED or self._acked_ns is None:
+        elif told is not OrderState.PART_FILLED or self._acked_ns is None:
             self._where.known(now_ns)
 
     def _after_fill(self, now_ns: int, exchange_ns: int | None) -> None:

@@ -6,7 +6,16 @@ from flashmm_instrumentation.semconv.attributes import OrderState
 
 _S = OrderState
 _RESTING: Final = frozenset(
-    {_S.REPLACED, _S.PART_FILLED, _S.FILLED, _S.CANCEL_PENDING, _S.CANCELLED, _S.EXPIRED, _S.UNKNOWN}
+    {
+        _S.REPLACED,
+        _S.REPLACE_REJECTED,
+        _S.PART_FILLED,
+        _S.FILLED,
+        _S.CANCEL_PENDING,
+        _S.CANCELLED,
+        _S.EXPIRED,
+        _S.UNKNOWN,
+    }
 )
 
 LEGAL: Final[dict[OrderState, frozenset[OrderState]]] = {
@@ -19,7 +28,7 @@ LEGAL: Final[dict[OrderState, frozenset[OrderState]]] = {
     _S.REPLACED: _RESTING,
     _S.PART_FILLED: _RESTING | {_S.ACKED},
     # A cancel may be refused (back to acknowledged) or lose against a fill.
-    _S.CANCEL_PENDING: frozenset({_S.ACKED, _S.PART_FILLED, _S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.UNKNOWN}),
+    _S.CANCEL_PENDING: (_RESTING | {_S.ACKED}) - {_S.REPLACED, _S.CANCEL_PENDING},
     _S.FILLED: frozenset({_S.ACKED}),
     _S.CANCELLED: frozenset(),
     _S.REJECTED: frozenset(),
@@ -29,7 +38,7 @@ LEGAL: Final[dict[OrderState, frozenset[OrderState]]] = {
 TERMINAL: Final = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED})
 
 
-def follows(before: OrderState, after: OrderState) -> OrderState:
-    """The state to be in: a late acknowledgement doesn't undo a fill."""
-    late = after is _S.ACKED and before in (_S.PART_FILLED, _S.FILLED)
-    return before if late else after
+def follows(before: OrderState, told: OrderState) -> OrderState:
+    """The state to be in: an end is one for good, a late acknowledgement undoes no fill, a refused amend nothing."""
+    late = told is _S.ACKED and before is _S.PART_FILLED
+    return before if late or before in TERMINAL or told is _S.REPLACE_REJECTED else told

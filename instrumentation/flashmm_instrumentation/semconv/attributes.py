@@ -92,6 +92,8 @@ class OrderState(StrEnum):
     PENDING = "pending"
     ACKED = "acked"
     REPLACED = "replaced"
+    REPLACE_REJECTED = "replace_rejected"
+    """An amend was refused; the order is what it was."""
     PART_FILLED = "part_filled"
     FILLED = "filled"
     CANCEL_PENDING = "cancel_pending"

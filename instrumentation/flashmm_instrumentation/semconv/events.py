@@ -102,7 +102,9 @@ ORDER: Final = EventKind(
         _SYMBOL,
         _ORDER_ID,
         _string("exchange_order_id", "The exchange's id, once known."),
-        _string("state", "The state entered; see OrderState.", required=True),
+        _string(
+            "state", "The state entered, or `replace_rejected`, which changes none; see OrderState.", required=True
+        ),
         _SIDE,
         _decimal("price", "Limit price.", unit="quote"),
         _decimal("quantity", "Ordered quantity.", unit="base or contracts"),

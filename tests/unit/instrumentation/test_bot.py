@@ -1,5 +1,6 @@
 """The bot's own figures, its end, and what stands at its beginning."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,25 @@ def test_calls_after_close_say_so_once(caplog: pytest.LogCaptureFixture) -> None
     for number in range(50):
         market.order("buy", "100.1", 1, f"o-{number}").acked()
     assert len([record for record in caplog.records if "were not delivered" in record.message]) == 2
+
+
+@pytest.mark.parametrize("bound", ["before", "after"])
+def test_calls_after_close_are_not_kept(bound: str) -> None:
+    """A bot that goes on trading after close() does not grow, in a market bound by then or later."""
+    with capture(strict=False) as captured:
+        market = bind(captured)
+    if bound == "after":
+        market = captured.bot.market("sim", "later", tick="0.1", lot="0.001", base="BTC", quote="USDT")
+    tracemalloc.start()
+    try:
+        for _ in range(1_000):
+            market.book("100.1", 1, "100.2", 1, captured.clock.advance(ms=1))
+            market.quoting("100.1", 1, "100.2", 1)
+            market.trade("100.1", 1)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ CALLS = {
         "timed_out": 2,
         "replace_requested": 3,
         "replaced": 5,
+        "replace_rejected": 3,
         "filled": 9,
         "cancel_requested": 2,
         "cancelled": 3,

@@ -378,6 +378,27 @@ def test_an_amended_order_may_be_at_either_price(market: Market, captured: Captu
     assert unknown(captured)[0] == (4, "240000000")
 
 
+def test_a_refused_amend_ends_the_doubt(market: Market, captured: Capture) -> None:
+    """The order is where it was; one that has ended is in no doubt, whatever is asked of it."""
+    market.quoting("100.2", 1, None, None)
+    order = market.order(BUY, "100.2", 1, "o-1")
+    order.acked()
+    shown(market, captured, [("100.2", 1), ("100.1", 9)])
+    order.replace_requested("100.3", 1)
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 100)
+    captured.clock.advance(ms=200)
+    order.replace_rejected("refused")
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 300)
+    captured.clock.advance(ms=100)
+    order.cancelled()
+    market.quoting(None, None, None, None)
+    order.replace_requested("100.4", 1)
+    shown(market, captured, [("100.4", 1), ("100.1", 9)], 200)
+    captured.clock.advance(ms=300)
+    captured.tick()
+    assert unknown(captured)[0] == (5, "170000000")
+
+
 def test_a_book_is_compared_with_the_quotes_told_before_it(market: Market, captured: Capture) -> None:
     """An order that has left since is still in the last book; one told since may be in it already."""
     market.quoting("100.2", 1, None, None)

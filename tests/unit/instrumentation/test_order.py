@@ -152,6 +152,84 @@ def test_what_cannot_follow_is_reported_and_counted(captured: Capture, market: M
     assert counts(captured, "flashmm.misuse") == {"illegal_transition": 2, "late_stage": 1, "overfilled": 1}
 
 
+ENDS = {
+    "filled": lambda order: order.filled("f-1", "100.1", 1, 0, "USDT", MAKER),
+    "cancelled": lambda order: order.cancelled(),
+    "expired": lambda order: order.expired(),
+    "rejected": lambda order: order.rejected("no"),
+}
+LATER = [
+    lambda order: order.acked(),
+    lambda order: order.rejected("no"),
+    lambda order: order.timed_out(),
+    lambda order: order.replaced("100.0", 1),
+    lambda order: order.filled("f-2", "100.1", "0.5", 0, "USDT", MAKER),
+    lambda order: order.cancel_requested(),
+    lambda order: order.cancelled(),
+    lambda order: order.expired(),
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("later", LATER)
+def test_an_end_is_one_for_good(lenient: Capture, lenient_market: Market, end: str, later) -> None:
+    """Whatever is told afterwards is reported and counted, and neither revives the order nor ends it twice."""
+    order = lenient_market.order(BUY, "100.1", 1, "a-1")
+    order.acked()
+    lenient.clock.advance(seconds=1)
+    ENDS[end](order)
+    successor = lenient_market.order(BUY, "100.1", 1, "a-1")
+    lenient.clock.advance(seconds=1)
+    illegal = counts(lenient, "flashmm.misuse").get("illegal_transition", 0)
+    later(order)
+    assert order.state == end
+    expected = illegal + (end != "filled" or later is not LATER[0])
+    assert counts(lenient, "flashmm.misuse").get("illegal_transition", 0) == expected
+    lifetime = lenient.metrics().get("flashmm.order.lifetime")
+    lifetimes = [] if lifetime is None else [(point.count, point.sum) for point in lifetime.data.data_points]
+    assert lifetimes == ([] if end == "rejected" else [(1, 1.0)])
+    assert successor.id == "a-1"
+    assert lenient_market.order(BUY, "100.1", 1, "a-1").id == "a-1#2"
+
+
+def test_a_fill_after_the_cancel_is_one(captured: Capture, market: Market) -> None:
+    """It was on its way: the fill and what has filled are reported."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.acked()
+    order.cancelled()
+    order.filled("f-1", "100.1", "0.4", 0, "USDT", MAKER)
+    assert [fill.body["quantity"] for fill in captured.events("flashmm.fill")] == ["0.4"]
+    assert states(captured) == ["pending", "acked", "cancelled", "part_filled"]
+    assert captured.events("flashmm.order")[-1].body["filled_quantity"] == "0.4"
+
+
+@pytest.mark.parametrize("before", ["acked", "part_filled", "cancel_pending", "filled", "cancelled"])
+def test_a_refused_amend_leaves_the_order_as_it_was(captured: Capture, market: Market, before: str) -> None:
+    """It is a trace that failed, and an event unless the order has ended, and changes neither terms nor state."""
+    order = market.order(BUY, "100.1", 1, "a-1")
+    order.acked()
+    order.replace_requested("100.0", 2)
+    begin_ns = captured.clock.now_ns()
+    {
+        "acked": lambda: None,
+        "part_filled": lambda: order.filled("f-1", "100.1", "0.4", 0, "USDT", MAKER),
+        "cancel_pending": order.cancel_requested,
+        "filled": lambda: order.filled("f-1", "100.1", 1, 0, "USDT", MAKER),
+        "cancelled": order.cancelled,
+    }[before]()
+    captured.clock.advance(ms=7)
+    order.replace_rejected("too_late")
+    assert order.state == before
+    told = captured.events("flashmm.order")[-1].body
+    ended = before in ("filled", "cancelled")
+    assert (told["state"], told.get("reason")) == ((before, None) if ended else ("replace_rejected", "too_late"))
+    assert (told["price"], told["quantity"]) == ("100.1", "1")
+    amend = next(span for span in captured.spans() if span.name == "amend")
+    assert (amend.start_ns, amend.end_ns - begin_ns) == (begin_ns, 7_000_000)
+    assert (amend.status, amend.attributes["flashmm.reason"]) == ("ERROR", "too_late")
+    assert "flashmm.misuse" not in captured.metrics()
+
+
 def test_a_fill_told_twice_counts_once(lenient: Capture, lenient_market: Market) -> None:
     """By its id within an order; fills without an id that can be told apart are all kept."""
     order = lenient_market.order(BUY, "100.1", 1, "a-1")
