@@ -4,7 +4,7 @@ from typing import Final
 
 from flashmm_dashboards.boards import _foreign as foreign
 from flashmm_dashboards.boards import _panels as panels
-from flashmm_dashboards.boards._names import BOT, VENUE, WINDOW, Scope, legend, or_zero
+from flashmm_dashboards.boards._names import BOT, VENUE, WINDOW, Scope, counted, legend, or_zero
 from flashmm_dashboards.boards._panels import About, Panel, Query
 from flashmm_instrumentation.semconv import Metric, metrics
 
@@ -282,8 +282,5 @@ def _each_lost(family: str) -> list[Query]:
 
 
 def _lost(counter: str) -> str:
-    """How many in 5 minutes, or zero. A counter that appears with its first loss counts whole: `rate` can't see it.
-
-    Known within the hour is not new, though Prometheus may have been away meanwhile.
-    """
-    return or_zero(f"sum(({counter} unless last_over_time({counter}[1h] offset 5m)) or increase({counter}[5m]))")
+    """How many in 5 minutes, or zero."""
+    return or_zero(f"sum({counted(counter, 5)})")

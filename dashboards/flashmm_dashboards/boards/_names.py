@@ -29,20 +29,24 @@ class Scope:
     """Whose series a panel shows, and how late.
 
     by_variables: only those of the board's `$bot` and `$symbol`. by: the labels that tell its series apart.
-    delay: how long after the fact, as a PromQL duration; empty for at once.
+    delay_m: how many minutes after the fact.
     """
 
     by_variables: bool = True
     by: tuple[str, ...] = (BOT, SYMBOL)
-    delay: str = ""
+    delay_m: int = 0
 
     def last(self, metric: Metric, *matchers: str) -> str:
         """The latest samples of a metric. matchers: more of them, such as `flashmm_side="buy"`."""
-        return self._selected(metric, matchers) + self._offset
+        return self._selected(metric, matchers) + _offset(self.delay_m)
 
     def over(self, function: str, metric: Metric, *matchers: str, window: str = WINDOW) -> str:
         """A function over the samples of a window: `rate`, `increase`, `avg_over_time` …"""
-        return f"{function}({self._selected(metric, matchers)}[{window}]{self._offset})"
+        return f"{function}({self._selected(metric, matchers)}[{window}]{_offset(self.delay_m)})"
+
+    def counted(self, metric: Metric, *matchers: str, window_m: int) -> str:
+        """What a counter counted in a window of so many minutes."""
+        return counted(self._selected(metric, matchers), window_m, self.delay_m)
 
     def rate(self, metric: Metric, *matchers: str) -> str:
         """A counter's or histogram's growth a second."""
@@ -59,11 +63,7 @@ class Scope:
 
     def without_symbol(self) -> "Scope":
         """The same for metrics that have no symbol."""
-        return Scope(self.by_variables, tuple(each for each in self.by if each != SYMBOL), self.delay)
-
-    @property
-    def _offset(self) -> str:
-        return f" offset {self.delay}" if self.delay else ""
+        return Scope(self.by_variables, tuple(each for each in self.by if each != SYMBOL), self.delay_m)
 
     def _selected(self, metric: Metric, matchers: Sequence[str]) -> str:
         inner = ",".join((*self._matchers(metric), *matchers))
@@ -84,6 +84,20 @@ def legend(*labels: str) -> str:
 def quantile(share: float, histogram: str) -> str:
     """A quantile of a native histogram's rate."""
     return f"histogram_quantile({share:g}, {histogram})"
+
+
+def counted(counter: str, window_m: int, delay_m: int = 0) -> str:
+    """What a counter counted in a window. One that appeared in it counts whole: `increase` misses its first sample.
+
+    Known within the hour before is not new, though the store may have been away meanwhile.
+    """
+    window = f"{counter}[{window_m}m]{_offset(delay_m)}"
+    before = f"{counter}[1h]{_offset(window_m + delay_m)}"
+    return f"((last_over_time({window}) unless last_over_time({before})) or increase({window}))"
+
+
+def _offset(minutes: int) -> str:
+    return f" offset {minutes}m" if minutes else ""
 
 
 def or_zero(expression: str) -> str:

@@ -9,13 +9,13 @@ from flashmm_dashboards.boards._frame import shared_board
 from flashmm_dashboards.boards._names import SYMBOL, Scope
 from flashmm_dashboards.boards.folders import PUBLIC
 
-DELAY: Final = "1m"
-"""In each expression itself, so that no reader of the board can ask for less."""
+DELAY_M: Final = 1
+"""Minutes, in each expression itself, so that no reader of the board can ask for less."""
 
 
 def public() -> Dashboard:
     """Spread against the market's, time in the market, fills and volume, by symbol."""
-    late = Scope(by_variables=False, by=(SYMBOL,), delay=DELAY)
+    late = Scope(by_variables=False, by=(SYMBOL,), delay_m=DELAY_M)
     return shared_board(
         PUBLIC,
         "flashmm-public",

@@ -129,8 +129,8 @@ def refused_share(scope: Scope) -> Panel:
         ((0.01, "orange"), (0.05, "red")),
         decimals=1,
     )
-    failed = scope.over("increase", metrics.ORDERS, f'{OUTCOME}!="{attr.Outcome.ACKED}"', window="5m")
-    placed = scope.over("increase", metrics.ORDERS, window="5m")
+    failed = scope.counted(metrics.ORDERS, f'{OUTCOME}!="{attr.Outcome.ACKED}"', window_m=5)
+    placed = scope.counted(metrics.ORDERS, window_m=5)
     return panels.figure(about, Query(f"({or_zero(f'sum({failed})')}) / sum({placed})", "not accepted"))
 
 
@@ -144,8 +144,8 @@ def fills(scope: Scope) -> Panel:
 def fills_counted(scope: Scope) -> Panel:
     """Fills of the last hour as a figure."""
     about = About("Fills in an hour", "Fills of the last hour.", panels.NUMBER, decimals=0)
-    counted = scope.grouped("sum", scope.over("increase", metrics.FILLS, window="1h"))
-    return panels.figure(about, Query(counted, scope.legend()))
+    number = scope.grouped("sum", scope.counted(metrics.FILLS, window_m=60))
+    return panels.figure(about, Query(number, scope.legend()))
 
 
 def trades_rate(scope: Scope) -> Panel:
@@ -160,7 +160,7 @@ def volume(scope: Scope) -> Panel:
     about = About(
         "Traded in an hour", "Notional of the last hour's fills, in its currency.", panels.NUMBER, decimals=0
     )
-    traded = scope.grouped("sum", scope.over("increase", metrics.FILL_NOTIONAL, window="1h"), CURRENCY)
+    traded = scope.grouped("sum", scope.counted(metrics.FILL_NOTIONAL, window_m=60), CURRENCY)
     return panels.figure(about, Query(traded, f"{scope.legend()} in {legend(CURRENCY)}"))
 
 

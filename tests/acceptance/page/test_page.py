@@ -599,6 +599,30 @@ class TestStates:
         await visit.value("pnl-net", "2")
         await expect(visit.page).to_have_url(re.compile("bot=first-bot"))
 
+    async def test_a_bot_that_nobody_has_heard_is_said_so(self, site, port, visit):
+        """What an address names is not quietly another's; it is shown as soon as it is heard."""
+        site.feed(Bot().pnl(time.time_ns(), 1, 0, 0, 0))
+        await visit.open(port, "?bot=first-bot")
+        await visit.value("pnl-net", "1")
+        await visit.says("#missing", "No bot first-bot has been heard", "this is maker-1 · main")
+        site.feed(OWN.pnl(time.time_ns(), 2, 0, 0, 0))
+        await visit.value("pnl-net", "2")
+        await expect(visit.at("missing")).to_be_hidden()
+
+    async def test_a_silent_bot_was_quoting(self, site, port, visit):
+        """Nobody knows whether it still does: the time it quoted ends with its last word."""
+        await visit.page.clock.install()
+        await visit.open(port)
+        bot, now = Bot(), time.time_ns()
+        quoted = spread_fields(Decimal(40_000), Decimal(2), Decimal(4), Decimal(2))
+        silent = spread_fields(Decimal(40_000), Decimal(1), Decimal(1), Decimal(1), two_sided_ns=0)
+        for ago, told in ((20, silent), (10, quoted), (0, quoted)):
+            site.feed(bot.events(now, bot.event("flashmm.spread.sample", now - ago * SECOND, **told)))
+        await visit.text("quoting-text", "Quoting")
+        await visit.page.clock.run_for(40_000)
+        await visit.text("quoting-text", "Was quoting")
+        await visit.says("#quoting-why", re.compile(r"^was quoting for (19|2\d) s$"))
+
     async def test_a_bot_beside_it_takes_no_ones_place(self, site, port, visit):
         """Not from a live bot, nor, when it falls silent, by having been there all along; it is offered then."""
         await visit.page.clock.install()

@@ -27,6 +27,9 @@ export class Board {
     this.selection = fromAddress();
     /** By the address or by hand: then the page never turns to another bot by itself. */
     this.chosen = this.selection.bot !== "";
+    /** Whom the address names, until that bot is heard. */
+    this.missing = this.chosen ? this.selection : null;
+    this.ageMs = 0;
     this.cursor = { pnl: null, spread: null, inventory: null, model: null };
     this.connected = false;
     this.lookedMs = 0;
@@ -166,15 +169,15 @@ export class Board {
     show(byId("board"), owners.length > 0);
     show(byId("pickers"), owners.length > 0);
     if (owners.length === 0) return;
-    const at = this.selection;
-    const owner = this.state.owners.get(ownerOf(at)) ?? owners[0];
+    const at = this.missing ?? this.selection;
+    const owner = this.owner(at, owners);
     const markets = [...owner.markets.values()];
     const market = markets.find(({ venue, symbol }) => venue === at.venue && symbol === at.symbol) ?? markets[0] ?? { venue: "", symbol: "" };
     const currencies = [...owner.currencies];
     const currency = currencies.includes(at.currency) ? at.currency : (currencies[0] ?? "");
     const models = [...(owner.models.get(market.symbol) ?? [])];
     const model = models.includes(at.model) ? at.model : (models[0] ?? "");
-    options(byId("bot"), owners.map((each) => [ownerOf(each), each.account ? `${each.bot} · ${each.account}` : each.bot]), ownerOf(owner));
+    options(byId("bot"), owners.map((each) => [ownerOf(each), named(each)]), ownerOf(owner));
     options(byId("market"), markets.map((each) => [`${each.venue}\n${each.symbol}`, `${each.symbol} · ${each.venue}`]), `${market.venue}\n${market.symbol}`);
     options(byId("currency"), currencies.map((each) => [each, each]), currency);
     options(byId("model"), models.map((each) => [each, each]), model);
@@ -186,10 +189,21 @@ export class Board {
     this.move({ bot: owner.bot, account: owner.account, ...market, model, currency });
   }
 
+  /** The one selected; for one that the address names and nobody has heard, another until it is heard. */
+  owner(asked, owners) {
+    const found = this.state.owners.get(ownerOf(asked)) ?? (asked.account ? undefined : owners.find(({ bot }) => bot === asked.bot));
+    if (found) this.missing = null;
+    show(byId("missing"), this.missing !== null);
+    const shown = found ?? this.state.owners.get(ownerOf(this.selection)) ?? owners[0];
+    if (this.missing) setText(byId("missing"), `No bot ${named(asked)} has been heard here lately. Until it is, this is ${named(shown)}.`);
+    return shown;
+  }
+
   /** A picker was used, or the way to another bot. */
   choose(owner = byId("bot").value) {
     const [bot, account] = owner.split("\n");
     this.chosen = true;
+    this.missing = null;
     const [venue, symbol] = byId("market").value.split("\n");
     this.move({ bot, account, venue, symbol, model: byId("model").value, currency: byId("currency").value });
     this.select();
@@ -217,6 +231,7 @@ export class Board {
     const silentMs = this.connected ? this.state.silentMs(ownerOf(this.selection), now) : 0;
     const cutMs = this.connected || !this.connectedMs ? 0 : now - this.connectedMs;
     const ageMs = cutMs || silentMs;
+    this.ageMs = ageMs;
     byId("board").toggleAttribute("data-stale", ageMs > 0);
     byId("quoting").toggleAttribute("data-stale", ageMs > 0);
     show(byId("stale"), ageMs > 0);
@@ -301,7 +316,7 @@ export class Board {
   drawQuoting() {
     const at = this.selection;
     const quotes = this.state.seriesOf("spread", at);
-    drawQuoting(described(this.state.item("spread", at), this.state.item("experiments", at), quotes.since(0), Date.now()));
+    drawQuoting(described(this.state.item("spread", at), this.state.item("experiments", at), quotes.since(0), Date.now() - this.ageMs), this.ageMs > 0);
   }
 
   /** The time range, or as much of it as there is anything to show for. */
@@ -325,6 +340,8 @@ export class Board {
     return box.replaceChildren(...WRITTEN[name](series.texts.map((column) => column[index]), this.selection), ...when);
   }
 }
+
+const named = ({ bot, account }) => (account ? `${bot} · ${account}` : bot);
 
 function staleText(cutMs, bot, sinceMs, ageMs) {
   const what = cutMs ? "No connection to the server" : `No data from ${bot}`;

@@ -21,15 +21,17 @@ function inForce(experiment, nowMs) {
   return { name: String(name), arm: String(arm), start, forS: Math.max(0, (nowMs - start) / 1000), leftS: (end - nowMs) / 1000 };
 }
 
-export function drawQuoting(state) {
+/** past: of a bot that is not heard any more. */
+export function drawQuoting(state, past) {
   const { known, quoting, off, assignment, lasting } = state;
   const badge = byId("quoting");
   const time = lasting === null ? "" : ` for ${span(lasting)}`;
   const reason = off ? ", control arm" : "";
   show(badge, known);
   badge.dataset.state = quoting ? "whole" : off ? "pause" : "part";
-  setText(byId("quoting-text"), quoting ? "Quoting" : `Not quoting${reason}`);
-  setText(byId("quoting-why"), known ? (quoting ? `now quoting${time}` : `now off${time}${reason}`) : NOTHING);
+  const when = past ? "was" : "now";
+  setText(byId("quoting-text"), quoting ? (past ? "Was quoting" : "Quoting") : `${past ? "Was not" : "Not"} quoting${reason}`);
+  setText(byId("quoting-why"), known ? (quoting ? `${when} quoting${time}` : `${when} off${time}${reason}`) : NOTHING);
   show(byId("arm"), assignment !== null);
   if (assignment) setText(byId("arm"), armText(assignment));
 }
