@@ -2,6 +2,7 @@
 
 from flashmm_instrumentation._core import Core
 from flashmm_instrumentation._instrument import Instrument
+from flashmm_instrumentation._instruments import Instruments
 from flashmm_instrumentation._integrator import Sample
 from flashmm_instrumentation._labels import Attributes
 from flashmm_instrumentation._numbers import text
@@ -82,7 +83,7 @@ def _price(price: int | None) -> str | None:
 def emit_sample(
     core: Core, terms: Instrument, labels: Attributes, sample: Sample, depth_notional: str | None
 ) -> None:
-    """Send the event, and set the gauges to the second's time-weighted means."""
+    """Send the event, set the gauges to the second's time-weighted means, add to what is counted over time."""
     core.emit(events.SPREAD_SAMPLE.name, sample.end_ns, sample_body(terms, sample, depth_notional))
     sums, instruments = sample.sums, core.instruments
     if sums.mid2_two_sided:
@@ -90,3 +91,12 @@ def emit_sample(
     if sums.mid2_known:
         instruments.market_spread.set(2 * sums.market_known / sums.mid2_known, labels)
     instruments.quote_uptime.set(sums.two_sided_ns / (sample.end_ns - sample.start_ns), labels)
+    if sums.mid2_paired:
+        _count_paired(instruments, sums, labels)
+
+
+def _count_paired(instruments: Instruments, sums: Sums, labels: Attributes) -> None:
+    seconds = sums.paired_ns / 1e9
+    instruments.paired_time.add(seconds, labels)
+    instruments.paired_quote_spread.add(2 * sums.own_paired / sums.mid2_paired * seconds, labels)
+    instruments.paired_market_spread.add(2 * sums.market_paired / sums.mid2_paired * seconds, labels)

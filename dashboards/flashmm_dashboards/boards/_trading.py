@@ -84,18 +84,18 @@ def spread_advantage(scope: Scope) -> Panel:
     """How much tighter than the market we quote."""
     about = About(
         "Tighter than the market",
-        "The market's spread without our orders less ours, averaged over what was quoted of the last five minutes. A "
-        "description: it has no statement of uncertainty.",
+        "The market's spread without our orders less ours, averaged over those moments of the last five minutes in "
+        "which we quoted both sides and it was known. A description: it has no statement of uncertainty.",
         panels.BASIS_POINTS,
         panels.BELOW_ZERO_IS_BAD,
         base="red",
         decimals=2,
     )
-    # Both over the same moments: the market of a pause would be compared with quotes of another time.
-    difference = f"{scope.last(metrics.MARKET_SPREAD)} - {scope.last(metrics.QUOTE_SPREAD)}"
-    quoted = f"(({difference}) and {scope.last(metrics.QUOTE_UPTIME)} > 0)[5m:5s]"
-    average = scope.grouped("avg", f"avg_over_time({quoted})")
-    return panels.figure(about, Query(f"{_BASIS_POINTS} * {average}", scope.legend()))
+    market, ours, time = (
+        scope.grouped("sum", scope.over("increase", metric, window="5m"))
+        for metric in (metrics.PAIRED_MARKET_SPREAD, metrics.PAIRED_QUOTE_SPREAD, metrics.PAIRED_TIME)
+    )
+    return panels.figure(about, Query(f"{_BASIS_POINTS} * ({market} - {ours}) / ({time} > 0)", scope.legend()))
 
 
 def uptime(scope: Scope) -> Panel:

@@ -84,7 +84,29 @@ QUOTE_UPTIME: Final = Metric(
     "flashmm.quote.uptime",
     Instrument.GAUGE,
     "1",
-    "Share of the last complete second in which we quoted both sides.",
+    "Share of the last complete second in which we quoted both sides, and a book told so: not while it was stale, "
+    "crossed or one-sided, nor while our quote was ahead of it.",
+    _MARKET,
+)
+PAIRED_TIME: Final = Metric(
+    "flashmm.paired.time",
+    Instrument.COUNTER,
+    "s",
+    "Time in which we quoted both sides and the market without us was known.",
+    _MARKET,
+)
+PAIRED_QUOTE_SPREAD: Final = Metric(
+    "flashmm.paired.quote_spread",
+    Instrument.COUNTER,
+    "s",
+    "Our quoted spread over the mid, integrated over the paired time: its increase by that time's is the mean.",
+    _MARKET,
+)
+PAIRED_MARKET_SPREAD: Final = Metric(
+    "flashmm.paired.market_spread",
+    Instrument.COUNTER,
+    "s",
+    "The market's spread over the mid without our own orders, integrated over the same paired time.",
     _MARKET,
 )
 PNL_REALIZED: Final = Metric(

@@ -66,6 +66,42 @@ def test_a_second_is_sampled_whole(market: Market, captured: Capture) -> None:
     assert counts(captured, "flashmm.clock.offset", "flashmm.venue") == {"sim": 1.27}
 
 
+def gauges(captured: Capture) -> list[float]:
+    """Our spread, the market's and our uptime."""
+    return [
+        counts(captured, f"flashmm.{name}", "flashmm.symbol")["BTCUSDT"]
+        for name in ("quote.spread", "market.spread", "quote.uptime")
+    ]
+
+
+def paired(captured: Capture) -> list[float]:
+    """What is counted of the time, of our spread and of the market's."""
+    return [
+        counts(captured, f"flashmm.paired.{name}", "flashmm.symbol")["BTCUSDT"]
+        for name in ("time", "quote_spread", "market_spread")
+    ]
+
+
+def test_gauges_are_means_over_the_time_that_they_are_about(market: Market, captured: Capture) -> None:
+    """A wide market while we do not quote, one that is tighter without us after that; then a part of a second."""
+    market.depth([("95", 5)], [("105", 5)])
+    captured.clock.advance(ms=500)
+    market.quoting("99.5", 1, "100.5", 1)
+    market.depth([("99.5", 1), ("99", 5)], [("100.5", 1), ("101", 5)])
+    captured.clock.advance(ms=500)
+    market.quoting("98", 1, "102", 1)
+    market.depth([("99", 5), ("98", 1)], [("101", 5), ("102", 1)])
+    captured.clock.advance(ms=200)
+    captured.bot.tick()
+    assert gauges(captured) == pytest.approx([0.01, 0.06, 0.5])
+    assert paired(captured) == pytest.approx([0.5, 0.01 * 0.5, 0.02 * 0.5])
+    market.quoting(None, None, None, None)
+    captured.clock.advance(ms=200)
+    market.finish(captured.clock.now_ns())
+    assert gauges(captured) == pytest.approx([0.04, 0.02, 0.5])
+    assert paired(captured) == pytest.approx([0.7, 0.01 * 0.5 + 0.04 * 0.2, 0.02 * 0.7])
+
+
 def test_levels_reveal_the_market_behind_us(captured: Capture) -> None:
     """With more levels, the market without our whole best level is the next one."""
     market = bind(captured, depth_notional=250)
