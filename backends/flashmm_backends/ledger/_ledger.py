@@ -281,7 +281,9 @@ def _open(
     threads = ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="ledger-read")
     stack.callback(threads.shutdown)
     sealer = Sealer(settings, database, catalog, applier, hours, known.streams, clock)
-    retention = Retention(settings, database, catalog, applier, hours, known.index, head, committer, clock)
+    retention = Retention(
+        settings, database, catalog, applier, hours, known.index, known.streams, head, committer, clock
+    )
     maintenance = Maintenance(
         settings, catalog, head, known.index, committer, applier, sealer, retention, metrics, clock
     )

@@ -57,6 +57,7 @@ class Recovery:
                 _journal.remove(journal, generation)
             else:
                 last = max(last, self._replay(journal, generation, applied))
+        self.known.streams.hear_unheard()
         self._forget_unused_series()
         return last, max([sealed, *generations]) + 1
 
@@ -68,6 +69,7 @@ class Recovery:
                 islands = sql["islands"].format(table=quoted(recent.name))
                 for run, first, last in connection.execute(islands).fetchall():
                     streams.add_range((run, kind), first, last)
+                    streams.hear([run])
         for recent in self.catalog.snapshot.tables.get(EVENT_TABLES[kinds.STREAM.name].name, ()):
             marks = sql["high_water"].format(table=quoted(recent.name))
             for run, kind, high_water in connection.execute(marks).fetchall():
@@ -111,6 +113,7 @@ class Recovery:
             for fields in _named(table, rows.get(table.name, ())):
                 run, seq = str(fields["run"]), fields["seq"]
                 self.known.streams.add((run, kind), seq if isinstance(seq, int) else 0)
+                self.known.streams.hear([run])
                 if kind == kinds.STREAM.name:
                     self._restore_mark(run, fields)
         self.applier.add(number, rows)

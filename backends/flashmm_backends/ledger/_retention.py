@@ -22,7 +22,7 @@ from flashmm_backends.ledger._chunks import chunk_of
 from flashmm_backends.ledger._committer import Committer
 from flashmm_backends.ledger._database import Connection, Database, fetch
 from flashmm_backends.ledger._head import Head
-from flashmm_backends.ledger._hours import SeriesHours, unused
+from flashmm_backends.ledger._hours import HOUR_MS, SeriesHours, unused
 from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._labels import SeriesIndex
 from flashmm_backends.ledger._parquet import STALE
@@ -30,6 +30,7 @@ from flashmm_backends.ledger._rollup import rolled_up
 from flashmm_backends.ledger._sealing import points_path, series_slices
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._sql import queries
+from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import ROW_TABLES
 from flashmm_backends.ledger._tables import Retention as Kept
 
@@ -50,10 +51,11 @@ class Retention:
     applier: Applier
     hours: SeriesHours
     index: SeriesIndex
+    streams: Streams
     head: Head
     committer: Committer
     clock: Callable[[], int]
-    _series_checked_ms: int = field(default=0)
+    _looked_ms: int = field(default=0)
 
     @property
     def raw_horizon_ms(self) -> int:
@@ -80,7 +82,10 @@ class Retention:
         self._forget(list(self._expired()))
         while hour := self._oldest_excess():
             self._roll_up(hour)
-        self._forget_series()
+        if self._now_ms - self._looked_ms >= HOUR_MS:
+            self._looked_ms = self._now_ms
+            self._forget_series()
+            self.streams.forget(self._horizon_ms(Kept.EVENTS) * 1_000_000)
 
     def _expired(self) -> Iterator[SealedFile]:
         for kind, files in self.catalog.snapshot.files.items():
@@ -138,10 +143,7 @@ class Retention:
         )  # fmt: skip
 
     def _forget_series(self) -> None:
-        """Once an hour: forget hours of which no sample is left, then series that have none."""
-        if self._now_ms - self._series_checked_ms < _DAY_MS // 24:
-            return
-        self._series_checked_ms = self._now_ms
+        """Forget hours of which no sample is left, then series that have none."""
         hours = self._hours_without_samples()
         if hours:
             self.applier.run(lambda connection: _remove_hours(connection, hours))

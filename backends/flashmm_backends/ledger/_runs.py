@@ -1,7 +1,7 @@
 """How far each run's stream marks go, and whether it was closed: what came after its last mark is unknown."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -66,14 +66,23 @@ class Runs:
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._runs: dict[str, RunState] = {}
+        self._open: set[str] = set()
         self._lock = threading.Lock()
 
     def note(self, mark: Mark) -> None:
         """Take a mark that is durable."""
         with self._lock:
-            self._runs.setdefault(mark.run, RunState()).take(RunState(mark.time_ns, mark.closes))
+            self._take(mark.run, RunState(mark.time_ns, mark.closes))
             if mark.previous_run:
-                self._runs.setdefault(mark.previous_run, RunState()).followed = True
+                self._take(mark.previous_run, RunState(followed=True))
+
+    def _take(self, run: str, told: RunState) -> None:
+        known = self._runs.setdefault(run, RunState())
+        known.take(told)
+        if known.closed:
+            self._open.discard(run)
+        else:
+            self._open.add(run)
 
     def told(self) -> Mapping[str, RunState]:
         """What is known of each run."""
@@ -88,7 +97,14 @@ class Runs:
         """
         now_ns = self._clock()
         with self._lock:
-            return sum(run.ended_open(window, now_ns) for run in self._runs.values())
+            return sum(self._runs[run].ended_open(window, now_ns) for run in self._open)
+
+    def forget(self, runs: Iterable[str]) -> None:
+        """Let go of what is known of these runs."""
+        with self._lock:
+            for run in runs:
+                self._runs.pop(run, None)
+                self._open.discard(run)
 
     def record(self, connection: Connection) -> None:
         """Write everything down."""
@@ -102,7 +118,7 @@ class Runs:
         """Read what was written down."""
         with self._lock:
             for run, last_ns, closed, followed in connection.execute(queries("store")["stream_runs"]).fetchall():
-                self._runs[run] = RunState(last_ns, closed, followed)
+                self._take(run, RunState(last_ns, closed, followed))
 
 
 def mark_of_run(fields: Mapping[str, object]) -> Mark:

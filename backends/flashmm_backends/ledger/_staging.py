@@ -87,6 +87,12 @@ def confirm(staged: Staged, known: Known) -> None:
         known.streams.mark(stream, high_water)
     for mark in staged.run_marks:
         known.streams.runs.note(mark)
+    known.streams.hear(_runs_in(staged))
+
+
+def _runs_in(staged: Staged) -> set[str]:
+    named = {mark.previous_run for mark in staged.run_marks if mark.previous_run}
+    return named | {run for (run, _), _ in staged.new_events}
 
 
 def merged(batches: Sequence[Staged]) -> Entry:

@@ -2,8 +2,8 @@
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from flashmm_backends.ledger._database import Connection, insert_rows
@@ -15,6 +15,7 @@ from flashmm_backends.ports import Window
 
 _RUN_KIND: Final = (Column("run", ColumnType.TEXT), Column("kind", ColumnType.TEXT))
 _SEQ_COLUMNS: Final = (*_RUN_KIND, Column("first_seq", ColumnType.INT), Column("last_seq", ColumnType.INT))
+_HEARD_COLUMNS: Final = (Column("run", ColumnType.TEXT), Column("heard_ns", ColumnType.INT))
 _MARK_COLUMNS: Final = (*_RUN_KIND, Column("high_water", ColumnType.INT))
 
 Stream = tuple[str, str]
@@ -87,6 +88,10 @@ class Intervals:
         self._first[at : at + 1] = [a for a, _ in parts]
         self._last[at : at + 1] = [b for _, b in parts]
 
+    def has_all(self, upto: int) -> bool:
+        """Whether the set is 1 … n with n >= upto, or empty with nothing to expect."""
+        return upto <= self.last and self._first in ([], [1])
+
     def missing(self, upto: int) -> list[tuple[int, int]]:
         """Intervals of 1 … max(upto, last) that are not in the set."""
         gaps: list[tuple[int, int]] = []
@@ -112,12 +117,26 @@ class _Settled:
         return any(high_water < last for _, last in self.gaps.get(run, ()))
 
 
+@dataclass(slots=True)
+class _Stream:
+    """What arrived of one stream, and its highest mark."""
+
+    received: Intervals = field(default_factory=Intervals)
+    high_water: int = 0
+
+    def missing(self) -> list[tuple[int, int]]:
+        return self.received.missing(self.high_water)
+
+
 class Streams:
     """Received sequence numbers and high-water marks of all streams. Safe from any thread. runs: how they ended."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
-        self._received: dict[Stream, Intervals] = {}
-        self._high_water: dict[Stream, int] = {}
+        self._clock = clock
+        self._kinds: dict[str, dict[str, _Stream]] = {}
+        self._gappy: dict[str, set[str]] = {}
+        """By kind: runs of which a number may be missing; few, so that a read need not look at all."""
+        self._heard_ns: dict[str, int] = {}
         self._settled: dict[str, _Settled] = {}
         self._marks = 0
         self._lock = threading.Lock()
@@ -126,26 +145,71 @@ class Streams:
     def add(self, stream: Stream, seq: int) -> bool:
         """Note that an event arrived; False where it had before."""
         with self._lock:
-            return self._received.setdefault(stream, Intervals()).add(seq)
+            known = self._of(stream)
+            new = known.received.add(seq)
+            self._judge(stream, known)
+            return new
 
     def add_range(self, stream: Stream, first: int, last: int) -> None:
         """Note that stored events arrived long ago."""
         with self._lock:
-            self._received.setdefault(stream, Intervals()).add_range(first, last)
+            known = self._of(stream)
+            known.received.add_range(first, last)
+            self._judge(stream, known)
 
     def discard(self, stream: Stream, seq: int) -> None:
         """The event was not stored after all."""
+        run, kind = stream
         with self._lock:
-            self._received[stream].discard(seq)
+            known = self._of(stream)
+            known.received.discard(seq)
+            self._judge(stream, known)
+            if not known.received.last and not known.high_water:
+                del self._kinds[kind][run]
 
     def mark(self, stream: Stream, high_water: int) -> None:
         """Note a mark: the stream went at least so far."""
+        run, kind = stream
         with self._lock:
-            self._high_water[stream] = max(high_water, self._high_water.get(stream, 0))
+            known = self._of(stream)
+            known.high_water = max(high_water, known.high_water)
+            self._judge(stream, known)
             self._marks += 1
-            run, kind = stream
             if (settled := self._settled.get(kind)) and settled.is_doubted(run, high_water):
                 del self._settled[kind]
+
+    def _of(self, stream: Stream) -> _Stream:
+        run, kind = stream
+        runs = self._kinds.setdefault(kind, {})
+        known = runs.get(run)
+        if known is None:
+            known = runs[run] = _Stream()
+        return known
+
+    def _judge(self, stream: Stream, known: _Stream) -> None:
+        run, kind = stream
+        gappy = self._gappy.setdefault(kind, set())
+        if known.received.has_all(known.high_water):
+            gappy.discard(run)
+        else:
+            gappy.add(run)
+
+    def hear(self, runs: Iterable[str]) -> None:
+        """Note that something durable came of these runs, or about them."""
+        now_ns = self._clock()
+        with self._lock:
+            self._heard_ns |= dict.fromkeys(runs, now_ns)
+
+    def forget(self, before_ns: int) -> None:
+        """Let go of runs of which nothing has come since: what there was of them has left."""
+        with self._lock:
+            gone = {run for run, heard_ns in self._heard_ns.items() if heard_ns < before_ns}
+            for run in gone:
+                del self._heard_ns[run]
+                for kind, runs in self._kinds.items():
+                    if runs.pop(run, None):
+                        self._gappy[kind].discard(run)
+        self.runs.forget(gone)
 
     @property
     def marks(self) -> int:
@@ -166,26 +230,27 @@ class Streams:
     def received(self) -> Mapping[Stream, Sequence[tuple[int, int]]]:
         """All that arrived."""
         with self._lock:
-            return {stream: list(intervals) for stream, intervals in self._received.items()}
+            return {stream: list(known.received) for stream, known in self._all()}
 
     def high_water(self) -> Mapping[Stream, int]:
-        """The highest mark of each stream."""
+        """The highest mark of each stream that has any."""
         with self._lock:
-            return dict(self._high_water)
+            return {stream: known.high_water for stream, known in self._all() if known.high_water}
+
+    def _all(self) -> Iterator[tuple[Stream, _Stream]]:
+        return (((run, kind), known) for kind, runs in self._kinds.items() for run, known in runs.items())
 
     def of(self, kind: str) -> Mapping[str, tuple[list[tuple[int, int]], int]]:
         """What arrived, and the highest mark, 0 where there is none, of a kind's streams, by run."""
         with self._lock:
-            found = {stream for stream in (*self._received, *self._high_water) if stream[1] == kind}
-            return {
-                stream[0]: (list(self._received.get(stream, ())), self._high_water.get(stream, 0)) for stream in found
-            }
+            known = self._kinds.get(kind, {})
+            return {run: (list(each.received), each.high_water) for run, each in known.items()}
 
     def missing(self, kind: str) -> Mapping[str, list[tuple[int, int]]]:
         """Intervals that did not arrive, by run, of the streams of a kind that have any."""
         with self._lock:
-            runs = {run for run, each in (*self._received, *self._high_water) if each == kind}
-            found = {run: self._missing((run, kind)) for run in runs}
+            known = self._kinds.get(kind, {})
+            found = {run: known[run].missing() for run in self._gappy.get(kind, ())}
             return {run: gaps for run, gaps in found.items() if gaps}
 
     def record(self, connection: Connection) -> None:
@@ -199,16 +264,28 @@ class Streams:
             insert_rows(connection, "stream_seqs", _SEQ_COLUMNS, seqs)
         if marks:
             insert_rows(connection, "stream_marks", _MARK_COLUMNS, marks)
+        self._record_heard(connection)
         self.runs.record(connection)
 
+    def _record_heard(self, connection: Connection) -> None:
+        connection.execute(queries("store")["clear_stream_heard"])
+        with self._lock:
+            heard: list[Row] = [[run, heard_ns] for run, heard_ns in self._heard_ns.items()]
+        if heard:
+            insert_rows(connection, "stream_heard", _HEARD_COLUMNS, heard)
+
     def load(self, connection: Connection) -> None:
-        """Read what was written down."""
+        """Read what was written down. Of a run that has come since, it is known anew that it has been heard."""
         sql = queries("store")
         for run, kind, first, last in connection.execute(sql["stream_seqs"]).fetchall():
             self.add_range((run, kind), first, last)
         for run, kind, high_water in connection.execute(sql["stream_marks"]).fetchall():
             self.mark((run, kind), high_water)
         self.runs.load(connection)
+        self._heard_ns = dict(connection.execute(sql["stream_heard"]).fetchall())
+        self.hear_unheard()
 
-    def _missing(self, stream: Stream) -> list[tuple[int, int]]:
-        return self._received.get(stream, Intervals()).missing(self._high_water.get(stream, 0))
+    def hear_unheard(self) -> None:
+        """As from now where it is not known when something came last."""
+        known = {run for runs in self._kinds.values() for run in runs} | self.runs.told().keys()
+        self.hear(known - self._heard_ns.keys())

@@ -80,6 +80,14 @@ SELECT run, kind, high_water FROM stream_marks;
 -- Before they are written anew.
 DELETE FROM stream_marks;
 
+-- name: stream_heard
+-- When something came last, by run.
+SELECT run, heard_ns FROM stream_heard;
+
+-- name: clear_stream_heard
+-- Before it is written anew.
+DELETE FROM stream_heard;
+
 -- name: stream_runs
 -- How far the marks of each run go.
 SELECT run, last_ns, closed, followed FROM stream_runs;

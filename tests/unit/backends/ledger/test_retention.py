@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from tests.unit.backends.ledger.batches import (
+    RUN,
     events,
     histogram,
     histograms,
     labels,
+    mark,
     meta,
     points,
     samples_of,
@@ -29,7 +31,8 @@ from flashmm_backends.ledger import Ledger
 from flashmm_backends.ledger._journal import Samples
 from flashmm_backends.ledger._rollup import rolled_up
 from flashmm_backends.ledger._select import ROLLED_UP
-from flashmm_backends.ports import BatchRefused, Window
+from flashmm_backends.ledger.streams import StreamState
+from flashmm_backends.ports import BatchRefused, Completeness, Window
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics
 from flashmm_backends.promql.source import Matcher, MatchOp
 
@@ -117,6 +120,27 @@ async def test_a_table_grows_while_it_is_young_and_its_kind_goes_on_when_it_is_s
         table = await ledger.events("flashmm.transfer", EVER)
         assert (len(table), table.completeness.ratio) == (60, 1.0)
         assert registry.get_sample_value("flashmm_ledger_sealed_files", {"kind": "event_transfer"}) == 2
+
+
+async def test_streams_and_runs_leave_with_their_events(open_ledger: Opener, clock: Clock) -> None:
+    """What is missing of them counts as long as they are kept, and a run that goes on is known whole."""
+    kind, other = "flashmm.transfer", "01999999-0000-7000-8000-000000000002"
+    async with open_ledger() as ledger:
+        await ledger.append(events(transfer(1, START_NS), transfer(3, START_NS), mark(1, START_NS, kind, 4)))
+        await ledger.append(events(transfer(1, START_NS, run=other)))
+        await ledger.maintain()
+        clock.forward(399 * 86_400)
+        await ledger.append(events(transfer(2, clock.now_ns, run=other)))
+        await ledger.maintain()
+        assert set(ledger.streams(kind)) == {RUN, other}
+        assert (await ledger.completeness(kind, EVER)).expected == 6
+    clock.forward(2 * 86_400)
+    for _ in range(2):
+        async with open_ledger() as ledger:
+            await ledger.maintain()
+            assert dict(ledger.streams(kind)) == {other: StreamState([(1, 2)], 0)}
+            assert not ledger.runs()
+            assert await ledger.completeness(kind, EVER) == Completeness(1, 1)
 
 
 async def test_series_whose_samples_have_left_make_room_for_others(open_ledger: Opener, clock: Clock) -> None:

@@ -112,7 +112,9 @@ async def test_a_ledger_from_before_learns_it(open_ledger: Opener, tmp_path: Pat
     async with open_ledger() as ledger:
         await ledger.append(events(transfer(1, START_NS), opening(START_NS, None, RUN), opening(START_NS + 1, RUN)))
     with duckdb.connect(tmp_path / "ledger" / "ledger.duckdb") as connection:
-        connection.execute("DROP TABLE stream_runs; DELETE FROM schema_version WHERE version > 1")
+        connection.execute(
+            "DROP TABLE stream_runs; DROP TABLE stream_heard; DELETE FROM schema_version WHERE version > 1"
+        )
     async with open_ledger() as ledger:
         assert await ledger.completeness(KIND, EVER) == Completeness(1, 1, 1)
 
