@@ -21,12 +21,13 @@ from flashmm_instrumentation.semconv import attributes as attr
 
 __all__ = [
     "PROMOTED_ATTRIBUTES",
+    "TARGET_INFO_STEP_S",
     "MetricKind",
     "NameRefused",
     "ResourceLabels",
     "attribute_labels",
     "attribute_text",
-    "bound_text",
+    "decimal_text",
     "label_name",
     "metric_name",
     "prometheus_name",
@@ -47,7 +48,8 @@ PROMOTED_ATTRIBUTES: Final = (attr.DEPLOYMENT_ENVIRONMENT, attr.ACCOUNT, attr.BO
 _IDENTIFYING: Final = frozenset({attr.SERVICE_NAMESPACE, attr.SERVICE_NAME, attr.SERVICE_INSTANCE_ID})
 _NAME_LABEL: Final = "__name__"
 
-_TARGET_INFO_STEP_NS: Final = 150 * 10**9
+TARGET_INFO_STEP_S: Final = 150
+"""How far apart the samples of `target_info` are."""
 _TARGET_INFO_SPAN_NS_MAX: Final = 86_400 * 10**9
 
 _UNITS: Final = {
@@ -197,11 +199,6 @@ def _label_name(attribute: str) -> str:
 _known_label_name = lru_cache(4096)(_label_name)
 
 
-def bound_text(bound: float) -> str:
-    """A bucket bound or quantile as the value of `le` or `quantile`: `1`, `0.005`, `+Inf`."""
-    return decimal_text(bound)
-
-
 def attribute_labels(attributes: Iterable[tuple[str, object]]) -> dict[str, str]:
     """Labels of a data point's attributes, empty values dropped.
 
@@ -273,7 +270,7 @@ def target_info_times_ms(earliest_ns: int, latest_ns: int) -> list[int]:
     half the lookback, and at the latest. Points that span more than a day are taken as one at the latest."""
     if latest_ns - earliest_ns > _TARGET_INFO_SPAN_NS_MAX:
         return [latest_ns // 1_000_000]
-    times_ns = [*range(earliest_ns, latest_ns, _TARGET_INFO_STEP_NS), latest_ns]
+    times_ns = [*range(earliest_ns, latest_ns, TARGET_INFO_STEP_S * 10**9), latest_ns]
     return sorted({time_ns // 1_000_000 for time_ns in times_ns})
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from flashmm_backends.ledger import Ledger
+from flashmm_backends.naming import TARGET_INFO_STEP_S
 from flashmm_backends.ports import MetricsReader, QueryRefused, Window
 from flashmm_instrumentation.semconv import events
 from flashmm_orchestration._web import http_service, limits, new_registry
@@ -38,8 +39,6 @@ from flashmm_streaming import FOLLOWED, Hub, LiveTap
 _REPLAYED: Final = (events.INSTRUMENT, events.SPREAD_SAMPLE, events.FILL, events.ORDER, events.ASSIGNMENT)
 _REPLAY_S: Final = 900
 """What the page shows at first."""
-_TARGET_STEP_S: Final = 150
-"""So far back a run may have been named last, while its figures are newer; see `target_info_times_ms`."""
 
 _log = logging.getLogger(__name__)
 
@@ -154,8 +153,9 @@ async def _replay(ledger: Ledger, tap: LiveTap) -> None:
 
 async def _recall(metrics: MetricsReader, tap: LiveTap) -> None:
     """And with the last values of metrics. Too many for a query are left to come anew."""
+    range_s = _REPLAY_S + TARGET_INFO_STEP_S  # a run's last figures may be that much newer than its last name
     try:
-        found = await metrics.query(f"{FOLLOWED}[{_REPLAY_S + _TARGET_STEP_S}s]", time.time_ns() // 1_000_000)
+        found = await metrics.query(f"{FOLLOWED}[{range_s}s]", time.time_ns() // 1_000_000)
     except QueryRefused as error:
         _log.warning("the streams begin without metrics: %s", error)
     else:

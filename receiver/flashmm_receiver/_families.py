@@ -18,7 +18,7 @@ from flashmm_backends.naming import (
     NameRefused,
     ResourceLabels,
     attribute_labels,
-    bound_text,
+    decimal_text,
     prometheus_name,
     resource_labels,
     series_id,
@@ -61,7 +61,7 @@ class SeriesFamily:
         """Slot of the series with that suffix and, where label is given, that `le` or `quantile`. Raises Refused."""
         slot = self.slots.get((suffix, bound))
         if slot is None:
-            extra = {label: bound_text(bound)} if label else {}
+            extra = {label: decimal_text(bound)} if label else {}
             slot = self.metric.new_slot(self.attributes, suffix, extra, refusals, now_ns)
             self.slots[suffix, bound] = slot
         return slot

@@ -16,7 +16,7 @@ from tests.contract.telemetry import SPAN_MS, START_MS
 
 from flashmm_backends.batch import Batch, Labels
 from flashmm_backends.ledger import Ledger, LedgerSettings
-from flashmm_backends.lgtm import EndpointSettings, prometheus_metrics
+from flashmm_backends.lgtm import EndpointSettings, PrometheusMetrics, prometheus_endpoint
 from flashmm_backends.promql import Engine, PrometheusApi, PromqlMetrics, SampleSource
 from flashmm_backends.promql.testing import MemorySource
 from flashmm_receiver import ReceiverSettings
@@ -165,8 +165,8 @@ class ThroughAdapter:
 
     def __enter__(self) -> Self:
         settings = EndpointSettings(url=self._real.base_url)
-        metrics = self._runner.run(self._stack.enter_async_context(prometheus_metrics(settings)))
-        self._api = PrometheusApi(metrics, MemorySource(), clock=lambda: NOW_NS // 10**6)
+        endpoint = self._runner.run(self._stack.enter_async_context(prometheus_endpoint(settings)))
+        self._api = PrometheusApi(PrometheusMetrics(endpoint), MemorySource(), clock=lambda: NOW_NS // 10**6)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,12 +6,7 @@ from flashmm_instrumentation.late import late
 
 if TYPE_CHECKING:
     from flashmm_backends.lgtm._endpoint import Endpoint, NotConfigured, Time
-    from flashmm_backends.lgtm._prometheus import (
-        HandedThrough,
-        PrometheusMetrics,
-        prometheus_endpoint,
-        prometheus_metrics,
-    )
+    from flashmm_backends.lgtm._prometheus import HandedThrough, PrometheusMetrics, prometheus_endpoint
     from flashmm_backends.lgtm._settings import EndpointSettings, TempoSettings
     from flashmm_backends.lgtm._tempo import TempoTraces, tempo_traces
 else:
@@ -24,7 +19,6 @@ else:
             "HandedThrough": "_prometheus",
             "PrometheusMetrics": "_prometheus",
             "prometheus_endpoint": "_prometheus",
-            "prometheus_metrics": "_prometheus",
             "EndpointSettings": "_settings",
             "TempoSettings": "_settings",
             "TempoTraces": "_tempo",
@@ -42,6 +36,5 @@ __all__ = [
     "TempoTraces",
     "Time",
     "prometheus_endpoint",
-    "prometheus_metrics",
     "tempo_traces",
 ]

@@ -17,7 +17,6 @@ from flashmm_backends.promql import Response
 
 _STORY: Final = Story("Prometheus", "metrics")
 _MAY_SUCCEED_LATER: Final = frozenset({"unavailable", "internal"})
-_NOT_OF_THE_QUERY: Final = frozenset({401, 403, 429})
 _FIELDS_MAX: Final = 1000
 _FORMS: Final = frozenset({"query", "query_range", "query_exemplars", "series", "labels"})
 _HANDED_THROUGH: Final = _FORMS | {"metadata", "status/buildinfo", "rules", "alerts"}
@@ -129,12 +128,3 @@ async def prometheus_endpoint(settings: EndpointSettings, passing: Time | None =
     """Connections to a Prometheus, for both classes above. Raises NotConfigured."""
     async with connected(settings, _STORY, passing) as endpoint:
         yield endpoint
-
-
-@asynccontextmanager
-async def prometheus_metrics(
-    settings: EndpointSettings, passing: Time | None = None
-) -> AsyncGenerator[PrometheusMetrics]:
-    """The reader with its connections, which are closed here. Raises NotConfigured."""
-    async with prometheus_endpoint(settings, passing) as endpoint:
-        yield PrometheusMetrics(endpoint)

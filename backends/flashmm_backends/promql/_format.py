@@ -4,31 +4,25 @@ import math
 
 import numpy as np
 
+from flashmm_backends._text import decimal_text
 from flashmm_backends.histogram import NativeHistogram
 from flashmm_backends.promql._histograms import table
-
-
-def formatted(value: float) -> str:
-    """The shortest decimal without exponent that reads back as the same float."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return np.format_float_positional(value, trim="-")
 
 
 def general(value: float) -> str:
     """The shortest decimal, with an exponent where it is below -4 or above 20 (Go's %g)."""
     if not math.isfinite(value) or value == 0:
-        return formatted(value)
+        return decimal_text(value)
     exponent = math.floor(math.log10(abs(value)))
-    return np.format_float_scientific(value, trim="-", exp_digits=2) if not -5 < exponent < 21 else formatted(value)
+    return (
+        np.format_float_scientific(value, trim="-", exp_digits=2) if not -5 < exponent < 21 else decimal_text(value)
+    )
 
 
 def printed(histogram: NativeHistogram) -> str:
     """A histogram as Prometheus prints it: {count:…, sum:…, (lower,upper]:…}."""
     buckets = table(histogram)
-    parts = [f"count:{general(histogram.count)}", f"sum:{general(histogram.sum)}"]
+    parts = [f"count:{general(float(histogram.count))}", f"sum:{general(float(histogram.sum))}"]
     for lower, upper, count in zip(buckets.lower, buckets.upper, buckets.count, strict=True):
         if count:
             left, right = _brackets(float(lower), float(upper))

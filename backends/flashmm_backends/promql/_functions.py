@@ -30,7 +30,7 @@ from flashmm_backends.promql._values import (
     Vectors,
     any_row,
     any_step,
-    histograms_or_none,
+    histograms_of,
     merged,
     require_distinct,
     single_row,
@@ -107,7 +107,7 @@ def _over_windows(function: str, ranges: RangeVector, scalars: Sequence[Floats],
         cells = RANGE_FUNCTIONS[function](windows, scalars)
         part = with_histograms(function, windows, Vectors(windows.labels, cells.values, cells.present), session)
         result.values[rows], result.present[rows] = part.values, part.present
-        histograms.append(histograms_or_none(part))
+        histograms.append(histograms_of(part))
     return replace(result, histograms=concatenated(histograms)) if any(each.stacks for each in histograms) else result
 
 
@@ -231,7 +231,7 @@ def _histogram_fraction(evaluator: "Evaluator", node: Call) -> Value:
 def _histogram_property(function: Callable[[HistogramArray], Floats]) -> Callable[["Evaluator", Call], Value]:
     def evaluate(evaluator: "Evaluator", node: Call) -> Value:
         vectors = evaluator.vectors(node.arguments[0])
-        values = function(histograms_or_none(vectors))
+        values = function(histograms_of(vectors))
         return _mapped(Vectors(vectors.labels, values, vectors.has_histogram), values)
 
     return evaluate

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flashmm_backends.histogram import STALE_NAN_BITS
 from flashmm_backends.histogram_array import SUM, HistogramArray
 from flashmm_backends.promql._ast import Selector
 from flashmm_backends.promql._parts import parts
 from flashmm_backends.promql._session import Session
-from flashmm_backends.promql._values import STALE_BITS, Floats, Indices, Mask, Times, Vectors
+from flashmm_backends.promql._values import Floats, Indices, Mask, Times, Vectors
 from flashmm_backends.promql.source import HistogramSamples, Selection
 
 _NEVER = np.iinfo(np.int64).min
@@ -67,7 +68,7 @@ def newest_before(selection: Selection | HistogramSamples, reference_ms: Times) 
 
 def is_stale(values: Floats) -> Mask:
     """Which values are staleness markers."""
-    return np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
+    return np.ascontiguousarray(values).view(np.uint64) == STALE_NAN_BITS
 
 
 def _find_floats(selection: Selection, reference: Times, lookback: int, found: Found) -> None:

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from flashmm_backends._text import decimal_text
 from flashmm_backends.batch import Labels
 from flashmm_backends.histogram_array import HistogramArray
 from flashmm_backends.ports import QueryRefused
 from flashmm_backends.promql import _labels
 from flashmm_backends.promql._ast import Aggregation
 from flashmm_backends.promql._budget import Budget
-from flashmm_backends.promql._format import formatted, printed
+from flashmm_backends.promql._format import printed
 from flashmm_backends.promql._groups import Groups
 from flashmm_backends.promql._values import Floats, Indices, Mask, Vectors, empty_vectors
 
@@ -73,7 +74,9 @@ def value_counts(node: Aggregation, vectors: Vectors, label: str, budget: Budget
 def _distinct(vectors: Vectors, row: int) -> list[tuple[str, Mask]]:
     present, values = vectors.present[row], vectors.values[row]
     distinct = np.unique(values[present])
-    floats = [(formatted(float(v)), present & ((values == v) | (np.isnan(values) & np.isnan(v)))) for v in distinct]
+    floats = [
+        (decimal_text(float(v)), present & ((values == v) | (np.isnan(values) & np.isnan(v)))) for v in distinct
+    ]
     return floats if vectors.histograms is None else floats + _distinct_histograms(vectors.histograms[row])
 
 

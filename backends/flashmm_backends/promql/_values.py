@@ -16,9 +16,6 @@ Times = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-STALE_BITS = 0x7FF0000000000002
-"""Bit pattern of the NaN that marks a series as stale (Prometheus, model/value)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
@@ -108,14 +105,14 @@ def any_histogram(vectors: Iterable[Vectors]) -> bool:
     return any(v.histograms is not None for v in vectors)
 
 
-def histograms_or_none(vectors: Vectors) -> HistogramArray:
+def histograms_of(vectors: Vectors) -> HistogramArray:
     """The array of histograms, made where there is none."""
     return no_histograms(vectors.present.shape) if vectors.histograms is None else vectors.histograms
 
 
 def stacked(vectors: Sequence[Vectors]) -> Vectors:
     """All rows of all, one below the other."""
-    histograms = concatenated([histograms_or_none(v) for v in vectors]) if any_histogram(vectors) else None
+    histograms = concatenated([histograms_of(v) for v in vectors]) if any_histogram(vectors) else None
     return Vectors(
         [labels for v in vectors for labels in v.labels],
         np.concatenate([v.values for v in vectors]),

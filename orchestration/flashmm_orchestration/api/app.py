@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.routing import WebSocketRoute
 
 from flashmm_orchestration.access import Access, App, NoSniff
@@ -28,9 +27,7 @@ class Parts:
     page: App
 
 
-def build_app(
-    parts: Parts, *, version: str, hosts: Sequence[str], token: str, telemetry: HttpTelemetry | None = None
-) -> App:
+def build_app(parts: Parts, *, version: str, hosts: Sequence[str], token: str, telemetry: HttpTelemetry) -> App:
     """The whole application.
 
     hosts: what Host headers may name besides loopback's names. token: empty asks for none. telemetry: where clients
@@ -43,7 +40,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    _errors.install(app, telemetry or HttpTelemetry(CollectorRegistry()))
+    _errors.install(app, telemetry)
     app.openapi = _with_prometheus(app.openapi)
     for router in (*parts.routers, docs_router(app.openapi)):
         app.include_router(router, dependencies=[Depends(only_known)])

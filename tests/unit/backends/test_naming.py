@@ -9,7 +9,7 @@ from flashmm_backends.naming import (
     NameRefused,
     attribute_labels,
     attribute_text,
-    bound_text,
+    decimal_text,
     label_name,
     metric_name,
     prometheus_name,
@@ -125,13 +125,13 @@ def test_attribute_values(value: object, expected: str) -> None:
 )
 def test_bounds(bound: float, expected: str) -> None:
     """Bounds are never written with an exponent."""
-    assert bound_text(bound) == expected
+    assert decimal_text(bound) == expected
 
 
 @given(st.floats(allow_nan=False))
 def test_a_bound_reads_back_as_itself(bound: float) -> None:
     """The text is exact."""
-    assert float(bound_text(bound)) == bound
+    assert float(decimal_text(bound)) == bound
 
 
 def test_colliding_attributes_are_joined() -> None:

@@ -44,7 +44,8 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def served(*routers: Any) -> httpx.AsyncClient:
-    app = build_app(Parts(routers=routers, socket=nothing, page=nothing), version="1", hosts=["test"], token="")
+    parts, telemetry = Parts(routers=routers, socket=nothing, page=nothing), HttpTelemetry(CollectorRegistry())
+    app = build_app(parts, version="1", hosts=["test"], token="", telemetry=telemetry)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")  # pyright: ignore[reportArgumentType]
 
 

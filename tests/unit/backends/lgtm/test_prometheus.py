@@ -13,8 +13,8 @@ from flashmm_backends.lgtm import (
     EndpointSettings,
     HandedThrough,
     NotConfigured,
+    PrometheusMetrics,
     prometheus_endpoint,
-    prometheus_metrics,
 )
 from flashmm_backends.ports import InstantResult, QueryRefused, RangeResult, Unavailable
 
@@ -38,14 +38,14 @@ async def ask(store: Store | str, passing: Passing | None = None, **settings: ob
     """An instant query with these settings."""
     url = store if isinstance(store, str) else store.url
     told = replace(EndpointSettings(url=url), **settings)
-    async with prometheus_metrics(told, (passing or Passing()).time) as metrics:
-        return await metrics.query("up", 1_700_000_000_123)
+    async with prometheus_endpoint(told, (passing or Passing()).time) as endpoint:
+        return await PrometheusMetrics(endpoint).query("up", 1_700_000_000_123)
 
 
 async def ask_range(store: Store) -> RangeResult:
     """A range query."""
-    async with prometheus_metrics(EndpointSettings(url=store.url), Passing().time) as metrics:
-        return await metrics.query_range("up", -1_500, 30_000, 15_000)
+    async with prometheus_endpoint(EndpointSettings(url=store.url), Passing().time) as endpoint:
+        return await PrometheusMetrics(endpoint).query_range("up", -1_500, 30_000, 15_000)
 
 
 async def why_not(store: Store | str, passing: Passing | None = None, **settings: object) -> str:
