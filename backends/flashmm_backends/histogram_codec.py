@@ -145,7 +145,7 @@ class _Blobs:
     def joined(cls, data: Sequence[bytes | bytearray]) -> "_Blobs":
         lengths = np.fromiter(map(len, data), np.int64, len(data))
         if int(lengths.min()) < _HEADER.size:
-            raise ValueError(f"{int(lengths.min())} bytes are no histogram")
+            raise ValueError(f"{int(lengths.min())} bytes are not a histogram")
         # Beyond the last histogram lies what its header might reach for.
         buffer = np.frombuffer(b"".join((*data, bytes(_KEY_BYTES))), np.uint8)
         return cls(buffer, np.cumsum(lengths) - lengths, lengths)

@@ -80,7 +80,7 @@ def _speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not speed > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: give a number above 0, or max")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid speed: give a number above 0, or max")
     return speed
 
 

@@ -40,7 +40,7 @@ class Destination:
         if self.endpoint is not None and "://" not in self.endpoint:
             raise ValueError(f"endpoint {self.endpoint!r} needs a scheme, e.g. http://{self.endpoint}")
         if self.protocol is not None and self.protocol not in _BY_PROTOCOL:
-            raise ValueError(f"protocol {self.protocol!r} is none of {', '.join(_BY_PROTOCOL)}")
+            raise ValueError(f"protocol {self.protocol!r} is not one of {', '.join(_BY_PROTOCOL)}")
 
 
 def exporters(destination: Destination) -> Exporters:
@@ -78,7 +78,7 @@ def _protocol(signal: str) -> str:
     specific = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "").strip()
     protocol = specific or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or "grpc"
     if protocol not in _BY_PROTOCOL:
-        raise ValueError(f"OTLP protocol {protocol!r} is none of {', '.join(_BY_PROTOCOL)}")
+        raise ValueError(f"OTLP protocol {protocol!r} is not one of {', '.join(_BY_PROTOCOL)}")
     return protocol
 
 

@@ -91,12 +91,12 @@ class Inputs:
         try:
             known = grid.known.get(value)
         except TypeError:
-            raise NotADecimal(f"{name}: {value!r} is no number") from None
+            raise NotADecimal(f"{name}: {value!r} is not a number") from None
         if known is not None:
             return known
         scaled = grid.atto(value, name)
         if not grid.holds(scaled):
-            self._boundary.note(reason, f"{name} of {self._terms.symbol}: {value!r} is no multiple of the step")
+            self._boundary.note(reason, f"{name} of {self._terms.symbol}: {value!r} is not a multiple of the step")
         elif scaled >= 0:
             grid.remember(value, scaled)
         return scaled
@@ -128,7 +128,7 @@ def nanoseconds(boundary: Boundary, value: int, name: str) -> int | None:
         read = None
     if read is None or not -_INT64 <= read < _INT64:
         boundary.note(
-            MisuseReason.BAD_TIME, f"{name} {value!r:.80} is no integer of UTC nanoseconds: int(seconds * 1e9)"
+            MisuseReason.BAD_TIME, f"{name} {value!r:.80} is not an integer of UTC nanoseconds: int(seconds * 1e9)"
         )
         return None
     return read
@@ -138,7 +138,7 @@ def identifier(boundary: Boundary, value: str, name: str) -> str:
     """An id as text of at most 256 characters; another is cut or mended, and counted."""
     if type(value) is str and 0 < len(value) <= ID_LIMIT and (value.isascii() or utf8(value) == value):
         return value
-    boundary.note(MisuseReason.BAD_ID, f"{name} {value!r:.80} is no text of 1 to {ID_LIMIT} characters")
+    boundary.note(MisuseReason.BAD_ID, f"{name} {value!r:.80} is not a text of 1 to {ID_LIMIT} characters")
     return utf8(str(value)[:ID_LIMIT])
 
 
@@ -168,7 +168,7 @@ def _pairs(levels: Iterable[tuple[Number, Number]], name: str) -> list[tuple[Num
         return [(price, quantity) for price, quantity, *_ in islice(levels, LEVELS_LIMIT)]
     except (TypeError, ValueError):
         raise Misuse(
-            MisuseReason.BAD_VALUE, f"{name} {levels!r:.80} are no pairs of (price, quantity), best first; none: []"
+            MisuseReason.BAD_VALUE, f"{name} {levels!r:.80} are not pairs of (price, quantity), best first; none: []"
         ) from None
 
 

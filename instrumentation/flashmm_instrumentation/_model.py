@@ -87,5 +87,5 @@ def _horizon(value: int) -> int:
     except TypeError:
         horizon_ns = 0
     if not 0 < horizon_ns < _HORIZON_NS_LIMIT:
-        raise Misuse(MisuseReason.BAD_HORIZON, f"horizon_ns {value!r:.80} is no positive integer of nanoseconds")
+        raise Misuse(MisuseReason.BAD_HORIZON, f"horizon_ns {value!r:.80} is not a positive integer of nanoseconds")
     return horizon_ns

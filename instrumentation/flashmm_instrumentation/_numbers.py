@@ -17,7 +17,7 @@ _KNOWN_LIMIT: Final = 4_096
 
 
 class NotADecimal(ValueError):
-    """The value is no finite number, or has more than 20 digits before or 18 after the point."""
+    """The value is not a finite number, or has more than 20 digits before or 18 after the point."""
 
 
 def atto(value: Number, name: str = "value") -> int:
@@ -34,7 +34,9 @@ def _parsed(value: Number, name: str) -> Decimal:
     try:
         return Decimal(value if isinstance(value, Decimal | str) else index(value))
     except (InvalidOperation, TypeError):
-        raise NotADecimal(f"{name} {value!r} is no number: pass a Decimal, an int or a str such as '0.1'") from None
+        raise NotADecimal(
+            f"{name} {value!r} is not a number: pass a Decimal, an int or a str such as '0.1'"
+        ) from None
 
 
 def _scaled(value: Decimal, name: str) -> int:
@@ -50,13 +52,13 @@ def _scaled(value: Decimal, name: str) -> int:
 
 
 def figure(value: Number, name: str) -> float:
-    """value as a gauge has it. Raises NotADecimal where it is no finite number."""
+    """value as a gauge has it. Raises NotADecimal where it is not a finite number."""
     try:
         read = float(value)
     except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
-        raise NotADecimal(f"{name} {value!r} is no finite number: do not call where there is no value")
+        raise NotADecimal(f"{name} {value!r} is not a finite number: do not call where there is no value")
     return read
 
 

@@ -168,7 +168,7 @@ def _unknown(path: SettingPath, given: Given, known: Known) -> str:
         return f"{name} = {shown(given.value)}, from {given.origin}: it is a group; set {inside[0]} or its neighbours"
     if given.origin == variable(path):
         names = [*map(variable, known), *OTHER_VARIABLES]
-        return f"{given.origin} is no variable of this program{nearest(given.origin, names)}"
+        return f"{given.origin} is not a variable of this program{nearest(given.origin, names)}"
     close = nearest(name, (".".join(each) for each in known))
     return f"{name} = {shown(given.value)}, from {given.origin}: there is no such setting{close}"
 
@@ -185,7 +185,7 @@ def _read(file: Path, *, named: bool) -> Mapping[str, object]:
     except FileNotFoundError:
         if named:
             raise BadSettings(
-                [f"{CONFIG_VARIABLE} names {file}, which is no file: write it, or unset the variable"]
+                [f"{CONFIG_VARIABLE} names {file}, which does not exist: write it, or unset the variable"]
             ) from None
         return {}
     except OSError as error:

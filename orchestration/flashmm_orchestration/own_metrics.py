@@ -27,7 +27,7 @@ class OwnMetrics:
         self._instance = instance
         self._clock = clock
         self._missed = Counter(
-            "flashmm_own_metrics_missed", "Samples of these metrics that the store did not take.", registry=registry
+            "flashmm_own_metrics_missed", "Scrapes of these metrics that the store did not take.", registry=registry
         )
 
     async def run(self, started: Callable[[], None]) -> None:

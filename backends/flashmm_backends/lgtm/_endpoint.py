@@ -134,7 +134,7 @@ def _base_url(settings: EndpointSettings, story: Story) -> str:
     try:
         url = httpx.URL(settings.url)
     except httpx.InvalidURL as error:
-        raise NotConfigured(f"{story.setting('url')} is no address ({error}): {settings.url!r}") from error
+        raise NotConfigured(f"{story.setting('url')} is not a valid address ({error}): {settings.url!r}") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise NotConfigured(
             f"{story.setting('url')} must be {story.product}'s address, such as http://127.0.0.1:9090; "

@@ -79,7 +79,7 @@ class Grafana:
         except httpx.InvalidURL as error:
             raise GrafanaRefused(url, str(error), "Give an address such as http://127.0.0.1:3000.") from None
         if address.scheme not in {"http", "https"} or not address.host:
-            raise GrafanaRefused(url, "that is no address", "Give one such as http://127.0.0.1:3000.")
+            raise GrafanaRefused(url, "that is not a valid address", "Give one such as http://127.0.0.1:3000.")
         self.url = str(address.copy_with(userinfo=b""))
         """Without the name and password that it may have been given with."""
         headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -23,7 +23,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
         path = request.scope["path"][:64]
         if allowed := _allowed(routes, request):
             return problem(405, "method_not_allowed", f"{path!r} takes {allowed}", allow=allowed)
-        return problem(404, "not_found", f"{path!r} is no address of this API: /docs tells those there are")
+        return problem(404, "not_found", f"{path!r} is not an address of this API: /docs lists them")
 
     del nowhere
 

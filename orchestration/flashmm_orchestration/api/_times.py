@@ -14,16 +14,17 @@ _MOST_NS: Final = 2**63 - 1
 
 @dataclass
 class BadTime(ValueError):
-    """A time that cannot be read; names the parameter."""
+    """A time that cannot be used; names the parameter. why: what is wrong with it, and what to give."""
 
     parameter: str
     value: str
+    why: str = (
+        "is not a valid time: give UTC nanoseconds, an RFC 3339 time such as 2026-01-31T12:00:00Z, "
+        "or a duration back from now such as 15m"
+    )
 
     def __str__(self) -> str:
-        return (
-            f"{self.parameter}={self.value!r} is no time: give UTC nanoseconds, an RFC 3339 time "
-            "such as 2026-01-31T12:00:00Z, or a duration back from now such as 15m"
-        )
+        return f"{self.parameter}={self.value!r} {self.why}"
 
 
 def parse_time(parameter: str, text: str, now_ns: int) -> int:
@@ -39,7 +40,7 @@ def parse_window(start: str, end: str, now_ns: int) -> Window:
     """The window [start, end); an empty `end` is now. Raises BadTime, also when it is empty."""
     window = Window(parse_time("start", start, now_ns), parse_time("end", end, now_ns) if end else now_ns)
     if window.end_ns <= window.start_ns:
-        raise BadTime("end", f"{end or 'now'} (not after start)")
+        raise BadTime("end", end[:64] or "now", "is not after start")
     return window
 
 

@@ -1,7 +1,7 @@
 """The path emit → store → query, walked step by step with a probe."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from flashmm_orchestration.cli._far_end import Store
 from flashmm_orchestration.cli._otlp import Otlp
 from flashmm_orchestration.cli._probe import SERIES, Probe
 from flashmm_orchestration.cli._reach import NoAnswer
+from flashmm_orchestration.health import Status
 
 _VISIBLE_WITHIN_S: Final = 15.0
 _SKEW_S_MAX: Final = 5.0
@@ -76,10 +77,9 @@ def _timed(step: str, act: Callable[[], str]) -> Finding:
 
 def _server(journey: Journey) -> str:
     health = journey.client.health()
-    down = [f"{item['name']} is {item['status']} ({item['detail']})" for item in health["components"]]
     if not health.get("ready"):
         fix = "Look at the log of `flashmm up`; it is trying again."
-        raise NoAnswer(f"{journey.client.url}/health", "; ".join(down), fix)
+        raise NoAnswer(f"{journey.client.url}/health", not_up(health["components"]), fix)
     if away := [f"{each['url']} ({each['detail']})" for each in health.get("ledgers", ()) if not each["followed"]]:
         fix = "Are they up? How the server reaches them: ledgers.urls, ledgers.token, ledgers.ca_file."
         raise NoAnswer(f"{journey.client.url}/health", f"no live values of {'; '.join(away)}", fix)
@@ -87,7 +87,15 @@ def _server(journey: Journey) -> str:
     if abs(skew_s) > _SKEW_S_MAX:
         why = f"this machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the server's"
         raise NoAnswer(journey.client.url, why, "Set the clocks by NTP: records from the future are refused.")
-    return f"{journey.client.url}: {len(down)} components up, the clocks agree"
+    return f"{journey.client.url}: {len(health['components'])} components up, the clocks agree"
+
+
+def not_up(components: Sequence[Mapping[str, str]]) -> str:
+    """Those of the components that don't serve, each with what it says of itself."""
+    away = [each for each in components if each["status"] != Status.OK]
+    return "; ".join(
+        f"{each['name']} is {each['status']}" + (f" ({each['detail']})" if each["detail"] else "") for each in away
+    )
 
 
 def _emit(journey: Journey, probe: Probe) -> str:

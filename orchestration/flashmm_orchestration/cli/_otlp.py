@@ -29,7 +29,7 @@ _HTTP: Final = Wanted(
     "OTLP's HTTP address, mostly port 4318",
     "--otlp",
     "--otlp-ca-file",
-    other_protocol="Give OTLP's HTTP port with --otlp, mostly 4318; or say --protocol _grpc.",
+    other_protocol="Give OTLP's HTTP port with --otlp, mostly 4318; or say --protocol grpc.",
 )
 _GRPC: Final = Wanted(
     "OTLP's gRPC address, mostly port 4317",

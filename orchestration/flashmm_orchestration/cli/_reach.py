@@ -50,13 +50,13 @@ def check_address(url: str, wanted: Wanted) -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise NoAnswer(url, "that is no address", f"Give {wanted.option} as http://HOST:PORT.")
+        raise NoAnswer(url, "that is not a valid address", f"Give {wanted.option} as http://HOST:PORT.")
 
 
 def no_answer(url: str, wanted: Wanted, error: Exception) -> NoAnswer:
     """The error of a request that got no answer, after a look at what speaks there."""
     if isinstance(error, httpx.InvalidURL):
-        return NoAnswer(url, f"that is no address ({error})", f"Give {wanted.option} as http://HOST:PORT.")
+        return NoAnswer(url, f"that is not a valid address ({error})", f"Give {wanted.option} as http://HOST:PORT.")
     parts = urlsplit(url)
     if problem := certificate_problem(error):
         return _untrusted(url, wanted, problem)

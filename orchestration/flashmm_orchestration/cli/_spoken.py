@@ -56,7 +56,7 @@ def _connect(host: str, port: int) -> socket.socket:
             f"no address is known for the name {host} ({error.strerror})", "Correct the name."
         ) from None
     except UnicodeError:
-        raise Unreachable(f"{host} is no name of a machine", "Correct the name.") from None
+        raise Unreachable(f"{host} is not a valid host name", "Correct the name.") from None
     except TimeoutError:
         why = f"nothing answers at {host} within {_WITHIN_S:.0f} s"
         raise Unreachable(why, "Is the machine up, and does a firewall let this port through?") from None

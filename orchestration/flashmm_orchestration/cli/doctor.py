@@ -106,7 +106,7 @@ def doctor(
 
 def _speaks_grpc(protocol: str | None, otlp: str | None) -> bool:
     if protocol not in (None, "grpc", "http/protobuf"):
-        raise typer.BadParameter(f"{protocol!r} is none of grpc, http/protobuf", param_hint="--protocol")
+        raise typer.BadParameter(f"{protocol!r} is not one of grpc, http/protobuf", param_hint="--protocol")
     # A bot takes an endpoint from the environment as gRPC's unless told otherwise; so do we.
     from_environment = otlp is not None and otlp == os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return protocol == "grpc" or (protocol is None and from_environment)

@@ -68,7 +68,7 @@ def _range(client: Client, promql: str, last: str) -> dict[str, Any]:
 def _seconds(text: str) -> float:
     units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
     if len(text) < 2 or text[-1] not in units or not text[:-1].isdecimal() or int(text[:-1]) == 0:
-        raise typer.BadParameter(f"{text!r} is no duration: give e.g. 30s, 15m, 6h, 7d", param_hint="--last")
+        raise typer.BadParameter(f"{text!r} is not a valid duration: give e.g. 30s, 15m, 6h, 7d", param_hint="--last")
     return float(int(text[:-1]) * units[text[-1]])
 
 

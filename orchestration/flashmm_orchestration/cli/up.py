@@ -109,7 +109,7 @@ def _wanted(services: str, settings: Settings) -> frozenset[str]:
     wanted = frozenset(name.strip() for name in services.split(",")) if services else frozenset(known)
     if unknown := wanted.difference(known):
         names = ", ".join(sorted(unknown))
-        raise typer.BadParameter(f"{names!r} is none of {', '.join(known)}", param_hint="--services")
+        raise typer.BadParameter(f"{names!r} is not one of {', '.join(known)}", param_hint="--services")
     return wanted
 
 

@@ -15,7 +15,7 @@ from tests.product import Product, running_product
 
 from flashmm_backends.testing import MemoryStore
 from flashmm_orchestration.cli._client import Client
-from flashmm_orchestration.cli._journey import Finding, Journey, examine
+from flashmm_orchestration.cli._journey import Finding, Journey, examine, not_up
 from flashmm_orchestration.cli._otlp import Otlp
 from flashmm_orchestration.cli._probe import Probe
 from flashmm_orchestration.cli._reach import NoAnswer
@@ -104,6 +104,7 @@ async def test_the_wrong_one_of_the_two_ports_is_named(plain: Receiver, grpc: bo
     answer = await told(Otlp(f"http://127.0.0.1:{port}", "right", grpc=grpc))
     assert ("that port speaks plain HTTP." if grpc else "plain HTTP/2, as gRPC does") in answer
     assert ("mostly 4317" if grpc else "mostly 4318") in answer
+    assert f"--protocol {'http/protobuf' if grpc else 'grpc'}." in answer
 
 
 @pytest.mark.parametrize("grpc", [False, True])
@@ -203,6 +204,13 @@ def test_the_pages_token_is_told(product: Product, token: str, words: str) -> No
     findings = list(examine(replace(journey(product), client=Client(product.http, token))))
     assert words in broken(findings)
     assert [each.step for each in findings] == ["server", "emit"]
+
+
+def test_only_components_that_are_not_up_are_told() -> None:
+    """What serves is not among them; one that says nothing of itself has no brackets."""
+    seen = [("http", "ok", ""), ("ledger", "permanent_error", "the disk is full"), ("demo", "starting", "")]
+    components = [{"name": name, "status": status, "detail": detail} for name, status, detail in seen]
+    assert not_up(components) == "ledger is permanent_error (the disk is full); demo is starting"
 
 
 def test_ports_that_were_mixed_up_are_told(product: Product) -> None:

@@ -86,7 +86,7 @@ def client(traces: OneOrder, health: Health | None = None) -> httpx.AsyncClient:
         socket=nothing,
         page=nothing,
     )
-    app = build_app(parts, version="1", hosts=["test"], token="")
+    app = build_app(parts, version="1", hosts=["test"], token="", telemetry=HttpTelemetry(CollectorRegistry()))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")  # pyright: ignore[reportArgumentType]
 
 
@@ -145,10 +145,10 @@ async def test_errors_have_one_form(path: str, status: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "words"),
     [
-        ("GET", "/api/ordres", 404, "'/api/ordres' is no address of this API"),
-        ("GET", "/api/traces/a/b", 404, "'/api/traces/a/b' is no address of this API"),
+        ("GET", "/api/ordres", 404, "'/api/ordres' is not an address of this API"),
+        ("GET", "/api/traces/a/b", 404, "'/api/traces/a/b' is not an address of this API"),
         ("GET", "/api/orders/%0A0", 404, "order '\\n0' is not in the store"),
-        ("GET", "/api/a%0Ab", 404, "'/api/a\\nb' is no address of this API"),
+        ("GET", "/api/a%0Ab", 404, "'/api/a\\nb' is not an address of this API"),
         ("PUT", "/api/orders", 405, "'/api/orders' takes GET"),
         ("DELETE", "/api/traces/00", 405, "'/api/traces/00' takes GET"),
     ],

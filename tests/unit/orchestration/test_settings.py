@@ -38,7 +38,7 @@ def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.Mo
 WRONG = (
     ("FLASHMM_HTTP__PORT", "eighty", ('http.port = "eighty" (from FLASHMM_HTTP__PORT)', "integer", "default: 8080")),
     ("FLASHMM_HTTP__PROT", "80", ("did you mean FLASHMM_HTTP__PORT?",)),
-    ("FLASHMM_DATADIR", "x", ("FLASHMM_DATADIR is no variable", "did you mean FLASHMM_DATA_DIR?")),
+    ("FLASHMM_DATADIR", "x", ("FLASHMM_DATADIR is not a variable", "did you mean FLASHMM_DATA_DIR?")),
     ("FLASHMM_LEDGER__EVENTS_DAYS", "long", ("ledger.events_days", "number")),
     ("FLASHMM_LEDGER__READER_THREADS", "0", ("ledger.reader_threads", "greater than or equal to 1", "default: 4")),
     ("FLASHMM_LEDGER__EVENTS_DAYS", "nan", ("ledger.events_days", "less than or equal")),
