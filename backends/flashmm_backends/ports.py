@@ -11,7 +11,7 @@ Errors (all carry data; `str()` says what to do)::
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -195,19 +195,31 @@ class OrderTrace:
 
 @dataclass(frozen=True, slots=True)
 class OrderSummary:
-    """One line of the list of orders."""
+    """One line of the list of orders; empty where the sender does not tell.
+
+    price, quantity: as first asked for, decimal strings; a market order has no price.
+    """
 
     order_id: str
     trace_id: bytes
+    bot: str
+    account: str
+    venue: str
     symbol: str
     side: str
+    price: str
+    quantity: str
     outcome: str
     start_ns: int
     duration_ns: int
 
 
+ORDER_FIELDS: Final = ("order_id", "bot", "account", "venue", "symbol", "side", "outcome")
+"""What orders can be chosen by."""
+
+
 class TraceReader(Protocol):
-    """Traces and orders. Raises NotFound, Unavailable."""
+    """Traces and orders; `where` takes ORDER_FIELDS. Raises NotFound, QueryRefused, Unavailable."""
 
     async def trace(self, trace_id: bytes) -> Sequence[Span]: ...
 

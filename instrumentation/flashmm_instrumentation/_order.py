@@ -71,7 +71,7 @@ class Order:
         self._replace_ns: int | None = None
         self._where = Whereabouts(scope, side, order_id)
         attributes = {**scope.labels.side[side], attr.ORDER_ID: order_id}
-        self._placement = Placement(scope, side, start_ns, attributes)
+        self._placement = Placement(scope, side, start_ns, {**attributes, **self._record.asked()})
         self._aftermath = Aftermath(scope, side, self._placement.span, attributes)
         self._report(OrderState.PENDING, now_ns)
         self._where.doubt(self._record.resting(price, quantity), now_ns)

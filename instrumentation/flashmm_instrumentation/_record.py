@@ -7,6 +7,7 @@ from flashmm_instrumentation._book import EMPTY, Levels
 from flashmm_instrumentation._instrument import Instrument
 from flashmm_instrumentation._numbers import text
 from flashmm_instrumentation._streams import Body
+from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv.attributes import Liquidity, OrderState, Side
 
 FILLS_LIMIT: Final = 1_000
@@ -55,6 +56,11 @@ class OrderRecord:
         if len(self._fill_ids) > FILLS_LIMIT:
             del self._fill_ids[next(iter(self._fill_ids))]
         return False
+
+    def asked(self) -> dict[str, str]:
+        """Price, where it has one, and quantity, as the placement's span has them."""
+        quantity = {attr.ORDER_QUANTITY: text(self.quantity)}
+        return quantity if self.price is None else {attr.ORDER_PRICE: text(self.price), **quantity}
 
     def transition(self, state: OrderState, reason: str | None, exchange_ns: int | None) -> Body:
         """The `flashmm.order` event's body."""

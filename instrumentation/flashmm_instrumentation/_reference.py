@@ -20,8 +20,8 @@ _NUMBERS: Final = """
 ## Values
 
 `Number` is `Decimal`, `int`, `float` or `str`: a float stands for the tick or lot beside it, any other for its
-shortest decimal form. Names that end in `_ns` are UTC nanoseconds, best taken from `bot.now_ns()`; one not given means
-now.
+shortest decimal form. Names that end in `_ns` are UTC nanoseconds, best taken from `bot.now_ns()`; without
+one it is now.
 
 | constant | is |
 | --- | --- |

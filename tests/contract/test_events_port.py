@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -120,6 +121,26 @@ async def same_pages(whole: Ledger, others: Sequence[PagedReader], window: Windo
             return
         time_ns, run, seq = (expected.columns[name][-1] for name in ("time_ns", "run", "seq"))
         after = EventPosition(int(time_ns), str(run), int(seq))
+
+
+async def test_events_of_a_bot_and_of_an_account(tmp_path: Path) -> None:
+    """Every reader chooses by who sent the event, as by its fields."""
+    async with AsyncExitStack() as stack:
+        one, client = await stack.enter_async_context(opened(tmp_path / "one"))
+        other, beside = await stack.enter_async_context(opened(tmp_path / "other"))
+        for seq, (bot, account) in enumerate((("a", "main"), ("b", "main"), ("b", "hedge")), 1):
+            sent = replace(transfer(seq, BEGIN_NS + seq), bot=bot, account=account)
+            await one.append(events(sent))
+            await other.append(events(sent))
+        readers: list[EventReader] = [one, RemoteEvents(client), ShardedEvents([client, beside])]
+        for reader in readers:
+            for where, expected in (
+                ({"bot": "b"}, [2, 3]),
+                ({"account": "main"}, [1, 2]),
+                ({"bot": "b", "account": "main", "currency": "USDT"}, [2]),
+                ({"bot": "c"}, []),
+            ):
+                assert (await reader.events(KIND, EVER, where)).columns["seq"].tolist() == expected
 
 
 async def test_a_long_stream_comes_in_pieces(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -137,11 +137,13 @@ class Order:
     trace_id: bytes
     start_ns: int
     side: str = "buy"
+    price: str = "100.5"
 
     def placement(self) -> list[Span]:
         """The root, and the last stage, which has no id of the order."""
         told = {names.SYMBOL: self.symbol, names.SIDE: self.side, names.ORDER_OUTCOME: "acked"}
-        root = _span("order", self.trace_id, self.start_ns, {names.ORDER_ID: self.order_id, **told})
+        terms = {names.ORDER_QUANTITY: "0.25"} | ({names.ORDER_PRICE: self.price} if self.price else {})
+        root = _span("order", self.trace_id, self.start_ns, {names.ORDER_ID: self.order_id, **told, **terms})
         ack = _span("ack", self.trace_id, self.start_ns + 1000, {})
         ack.parent_span_id = root.span_id
         return [root, ack]
@@ -252,6 +254,26 @@ async def test_orders_of_a_window(peer: Peer) -> None:
     assert _ids(await peer.reader.orders(window, {**ours, "side": "sell"})) == latest_first[1::2]
     after_first = Window(sent[0].start_ns + 1, sent[3].start_ns)
     assert _ids(await peer.reader.orders(after_first, ours)) == latest_first[1:3]
+
+
+async def test_orders_of_a_bot_and_of_an_account(peer: Peer) -> None:
+    """Each line says who sent it, on what terms; orders are chosen by the bot and by its account, and by both."""
+    symbol, odd = secrets.token_hex(4), 'two "words"'
+    sent = {bot: _order(before_s=5 - i, symbol=symbol) for i, bot in enumerate(("maker-1", odd, "maker-3"))}
+    sent["maker-3"] = replace(sent["maker-3"], price="")  # at market
+    for bot, order in sent.items():
+        await peer.send(traces(*order.placement(), bot=bot))
+    window, ours = Window(sent["maker-1"].start_ns, time.time_ns()), {"symbol": symbol}
+    found = await _until(lambda: peer.reader.orders(window, ours), lambda orders: len(orders) >= 3)
+    assert [(each.bot, each.account, each.price, each.quantity) for each in found] == [
+        ("maker-3", "main", "", "0.25"),
+        (odd, "main", "100.5", "0.25"),
+        ("maker-1", "main", "100.5", "0.25"),
+    ]
+    assert _ids(await peer.reader.orders(window, {**ours, "bot": odd})) == [sent[odd].order_id]
+    assert _ids(await peer.reader.orders(window, {**ours, "account": "main"})) == _ids(found)
+    assert await peer.reader.orders(window, {**ours, "account": "main", "bot": "nobody"}) == []
+    assert await peer.reader.orders(window, {**ours, "account": "other"}) == []
 
 
 async def test_a_window_of_now_is_no_error(peer: Peer) -> None:

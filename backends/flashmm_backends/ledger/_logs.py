@@ -5,7 +5,7 @@ from typing import Final
 
 from flashmm_backends.ledger._json import to_json
 from flashmm_backends.ledger._reading import Query, View
-from flashmm_backends.ledger._resources import resources_with, services
+from flashmm_backends.ledger._resources import senders_sql, services
 from flashmm_backends.ledger._rows import log_of
 from flashmm_backends.ledger._rows_source import column_list, where_sql
 from flashmm_backends.ledger._tables import LOGS
@@ -36,7 +36,5 @@ def _conditions(view: View, where: dict[str, str]) -> tuple[str, Sequence[object
         conditions, values = f"{conditions} AND severity >= TRY_CAST(? AS BIGINT)", [*values, severity]
     if text is not None:  # bodies are JSON
         conditions, values = f"{conditions} AND contains(lower(body), lower(?))", [*values, to_json(text)[1:-1]]
-    for attribute, value in senders.items():
-        conditions = f"{conditions} AND resource IN (SELECT unnest(?::VARCHAR[]))"
-        values = [*values, resources_with(view, attribute, value)]
-    return conditions, values
+    of_senders, resources = senders_sql(view, senders)
+    return conditions + of_senders, [*values, *resources]

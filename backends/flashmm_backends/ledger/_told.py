@@ -67,12 +67,17 @@ def order_of(told: Mapping[str, Any]) -> OrderTrace:
 
 
 def summary_of(told: Mapping[str, Any]) -> OrderSummary:
-    """A line of the list of orders."""
+    """A line of the list of orders; older ledgers tell less."""
     return OrderSummary(
         order_id=told["order_id"],
         trace_id=bytes.fromhex(told["trace_id"]),
+        bot=told.get("bot", ""),
+        account=told.get("account", ""),
+        venue=told.get("venue", ""),
         symbol=told["symbol"],
         side=told["side"],
+        price=told.get("price") or "",
+        quantity=told.get("quantity") or "",
         outcome=told["outcome"],
         start_ns=int(told["start_ns"]),
         duration_ns=told["duration_ns"],

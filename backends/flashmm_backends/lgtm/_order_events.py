@@ -9,8 +9,8 @@ from flashmm_backends.ports import EventReader, EventTable, Window
 from flashmm_instrumentation.semconv import events as kinds
 
 _KINDS: Final = (kinds.ORDER.name, kinds.FILL.name)
-_CHOSEN_BY: Final = ("order_id", "venue", "symbol", "side")
-"""What an order's events and its placement's root both have."""
+_CHOSEN_BY: Final = ("order_id", "bot", "account", "venue", "symbol", "side")
+"""What an order's events and its placement both have."""
 _ENVELOPE: Final = ("time_ns", "run", "seq", "bot", "account", "trace_id", "span_id")
 
 

@@ -187,12 +187,8 @@ def _parts(heard: Sequence[Heard], size: int) -> Iterator[Sequence[Heard]]:
 def _placed(trace: Arrived, window: Window, where: Mapping[str, str]) -> OrderSummary | None:
     """The order that a trace placed, if it is one of those wanted."""
     order = trace.placement
-    wanted = order and window.start_ns <= order.start_ns < window.end_ns and matches(_root(trace).attributes, where)
+    wanted = order and window.start_ns <= order.start_ns < window.end_ns and matches(order, where)
     return order if wanted else None
-
-
-def _root(trace: Arrived) -> Span:
-    return next(span for span in trace.spans if not span.parent_span_id)
 
 
 def _by_start(spans: Sequence[Span]) -> Sequence[Span]:

@@ -4,7 +4,7 @@ Source: https://grafana.com/docs/tempo/latest/api_docs/.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from flashmm_backends.batch import Span
 from flashmm_backends.lgtm._answers import NotAnAnswer
-from flashmm_backends.lgtm._traceql import ATTRIBUTES, ROOT_NAME
+from flashmm_backends.lgtm._traceql import ATTRIBUTES, ROOT_NAME, TERMS
 from flashmm_backends.otlp import python_values, resource_id, span_of
 from flashmm_backends.ports import OrderSummary
 from flashmm_instrumentation.semconv import attributes as attr
@@ -23,10 +23,14 @@ _SHAPE_ERRORS: Final = (KeyError, TypeError, ValueError, AttributeError, ParseEr
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What of a trace is there, by start. partial: the store says that it holds more than it could read."""
+    """What of a trace is there, by start. partial: the store says that it holds more than it could read.
+
+    resources: attributes of who sent the spans, by the spans' resource_id.
+    """
 
     spans: Sequence[Span] = ()
     partial: bool = False
+    resources: Mapping[int, Mapping[str, object]] = field(default_factory=dict[int, Mapping[str, object]])
 
     @property
     def is_whole(self) -> bool:
@@ -40,8 +44,9 @@ class Arrived:
     def placement(self) -> OrderSummary | None:
         """The order that this trace placed, if it is a placement's."""
         for span in self.spans:
-            if span.name == ROOT_NAME and not span.parent_span_id:
-                return _summary(span.trace_id, span.start_ns, span.end_ns - span.start_ns, span.attributes)
+            if span.name == ROOT_NAME and not span.parent_span_id and attr.ORDER_ID in span.attributes:
+                told = {**self.resources.get(span.resource_id, {}), **span.attributes}
+                return _summary(span.trace_id, span.start_ns, span.end_ns - span.start_ns, told)
         return None
 
 
@@ -55,9 +60,14 @@ def arrived(body: bytes) -> Arrived:
             raise NotAnAnswer
         data = ParseDict({"resourceSpans": resources or []}, TracesData(), ignore_unknown_fields=True)
         spans = {span.span_id: span for span in _spans(data)}
-        return Arrived(sorted(spans.values(), key=_order), told.get("status") == "PARTIAL")
+        return Arrived(sorted(spans.values(), key=_order), told.get("status") == "PARTIAL", _resources(data))
     except _SHAPE_ERRORS as error:
         raise NotAnAnswer from error
+
+
+def _resources(data: TracesData) -> Mapping[int, Mapping[str, object]]:
+    sent = (each.resource for each in data.resource_spans)
+    return {resource_id(each): python_values(each.attributes) for each in sent}
 
 
 def _order(span: Span) -> tuple[int, bytes]:
@@ -109,14 +119,10 @@ def _orders(trace: dict[str, Any]) -> Iterator[OrderSummary]:
 
 
 def _summary(trace_id: bytes, start_ns: int, duration_ns: int, attributes: Mapping[str, object]) -> OrderSummary:
-    texts = {name: str(attributes.get(key) or "") for name, key in ATTRIBUTES.items()}
-    return OrderSummary(
-        texts["order_id"], trace_id, texts["symbol"], texts["side"], texts["outcome"], start_ns, duration_ns
-    )
+    texts = {name: str(attributes.get(key) or "") for name, key in (ATTRIBUTES | TERMS).items()}
+    return OrderSummary(trace_id=trace_id, start_ns=start_ns, duration_ns=duration_ns, **texts)
 
 
-def matches(span_attributes: Mapping[str, object], where: Mapping[str, str]) -> bool:
-    """Whether a placement's root has these values."""
-    return attr.ORDER_ID in span_attributes and all(
-        span_attributes.get(ATTRIBUTES[name]) == value for name, value in where.items()
-    )
+def matches(order: OrderSummary, where: Mapping[str, str]) -> bool:
+    """Whether an order has these values."""
+    return all(getattr(order, name) == value for name, value in where.items())

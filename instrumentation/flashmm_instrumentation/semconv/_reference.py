@@ -28,8 +28,12 @@ _RESOURCE: Final = (
     (attr.RUN, "A UUIDv7 for each process, new after a fork."),
     (attr.DEMO_FEED, "What market a paper bot trades on, if it is one: `simulated`, `recorded` or `live`."),
 )
+_ORDER_SPAN: Final = (
+    f"Root, with `{attr.ORDER_ID}`, `{attr.ORDER_QUANTITY}` and, unless at market, `{attr.ORDER_PRICE}`: "
+    "from the tick that the order answers to its acknowledgement, rejection or time-out."
+)
 _SPANS: Final = (
-    ("order", "Root: from the tick that the order answers to its acknowledgement, rejection or time-out."),
+    ("order", _ORDER_SPAN),
     *((stage.value, f"Child of `order`: its stage `{stage.value}`.") for stage in attr.Stage),
     ("amend", "A trace of its own, linked to `order`: an amendment."),
     ("fill", "The same for an execution."),

@@ -8,11 +8,15 @@ from flashmm_backends.ports import QueryRefused
 from flashmm_instrumentation.semconv import EVENT_KINDS, Field, FieldType
 
 _INT_MAX: Final = 2**63 - 1
+_SENDER: Final = (
+    Field("bot", FieldType.STRING, "The bot that emitted it."),
+    Field("account", FieldType.STRING, "The bot's account."),
+)
 
 
 def parse_conditions(kind: str, parameters: Sequence[str]) -> Mapping[str, str]:
     """`field=value` texts by field. Raises QueryRefused, naming the field."""
-    fields = {field.name: field for field in EVENT_KINDS[kind].fields}
+    fields = {field.name: field for field in (*_SENDER, *EVENT_KINDS[kind].fields)}
     conditions: dict[str, str] = {}
     for parameter in parameters:
         name, equals, value = parameter.partition("=")

@@ -56,12 +56,17 @@ def order_trace(order: OrderTrace) -> Json:
 
 
 def order_summary(order: OrderSummary) -> Json:
-    """One line of the list of orders."""
+    """One line of the list of orders; price and quantity null where they were not told."""
     return {
         "order_id": order.order_id,
         "trace_id": order.trace_id.hex(),
+        "bot": order.bot,
+        "account": order.account,
+        "venue": order.venue,
         "symbol": order.symbol,
         "side": order.side,
+        "price": order.price or None,
+        "quantity": order.quantity or None,
         "outcome": order.outcome,
         "start_ns": str(order.start_ns),
         "duration_ns": order.duration_ns,

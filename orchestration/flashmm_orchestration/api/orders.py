@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from flashmm_backends.ledger.remote import parse_where
-from flashmm_backends.ports import OrderSummary, OrderTrace, QueryRefused, TraceReader
+from flashmm_backends.ports import ORDER_FIELDS, OrderSummary, OrderTrace, QueryRefused, TraceReader
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._latest import Asked, LatestPage, latest_page
 from flashmm_orchestration.api._respond import json
@@ -16,9 +16,6 @@ from flashmm_orchestration.api._rest import rest
 from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._wire import order_summary, order_trace
 from flashmm_orchestration.api.app import Clock
-
-_FIELDS: Final = ("order_id", "venue", "symbol", "side", "outcome")
-"""What orders may be chosen by."""
 
 
 def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize) -> APIRouter:
@@ -30,7 +27,7 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
         start: Annotated[str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.")] = "15m",
         end: Annotated[str, Query(description="The same; empty is now.")] = "",
         symbol: Annotated[str, Query(description="Only this instrument.")] = "",
-        where: Annotated[list[str] | None, Query(description=f"field=value, of {', '.join(_FIELDS)}.")] = None,
+        where: Annotated[list[str] | None, Query(description=f"field=value, of {', '.join(ORDER_FIELDS)}.")] = None,
         limit: Annotated[int, Query(ge=1, description="Orders of this page.")] = size.default,
         cursor: Annotated[str, Query(description="From `next`; start and end are those of the first page.")] = "",
     ) -> Response:
@@ -59,8 +56,8 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
 
 def _conditions(symbol: str, where: Sequence[str]) -> Mapping[str, str]:
     conditions = parse_where([*where, *([f"symbol={symbol}"] if symbol else [])])
-    if unknown := sorted(set(conditions) - set(_FIELDS)):
-        raise QueryRefused("bad_data", f"where, {unknown[0][:64]!r}: orders are chosen by {', '.join(_FIELDS)}")
+    if unknown := sorted(set(conditions) - set(ORDER_FIELDS)):
+        raise QueryRefused("bad_data", f"where, {unknown[0][:64]!r}: orders are chosen by {', '.join(ORDER_FIELDS)}")
     return conditions
 
 

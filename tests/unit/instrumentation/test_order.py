@@ -37,6 +37,18 @@ def test_an_order_is_one_trace_with_its_stages() -> None:
         assert root.attributes["flashmm.order.outcome"] == "acked"
 
 
+@pytest.mark.parametrize("price", [100.1, None])
+def test_a_placement_tells_its_terms(price: float | None) -> None:
+    """The root has price and quantity as they were asked for, whatever is amended; at market there is no price."""
+    with capture() as captured:
+        order = bound(captured).order(BUY, price, 0.5, "a-1")
+        order.replaced(100.2, 0.7)
+        order.acked()
+        (root,) = (span for span in captured.spans() if span.name == "order")
+    told = {name: root.attributes.get(f"flashmm.order.{name}") for name in ("price", "quantity")}
+    assert told == {"price": price and "100.1", "quantity": "0.5"}
+
+
 def test_a_filled_order_tells_its_states_in_order() -> None:
     """Each transition is an event in the placement's trace; the fill carries price, fee and mid."""
     with capture() as captured:

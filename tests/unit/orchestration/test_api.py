@@ -62,7 +62,8 @@ class OneOrder:
         self, window: Window, where: Mapping[str, str] | None = None, limit: int = 100
     ) -> Sequence[OrderSummary]:
         self.asked.append((window, where, limit))
-        return [OrderSummary("o-1", b"\x01" * 16, "BTCUSDT", "buy", "acked", NOW, 1500)]
+        told = "maker-1", "main", "binance", "BTCUSDT", "buy", "100.5", "", "acked"
+        return [OrderSummary("o-1", b"\x01" * 16, *told, NOW, 1500)]
 
 
 async def nothing(scope: Scope, receive: Receive, send: Send) -> None:

@@ -224,7 +224,8 @@ class ManyOrders:
         inside = [each for each in self.placed if window.start_ns <= each[0] < window.end_ns]
         self.placed += [each for _, each in zip(range(1), self._later, strict=False)]
         latest = sorted(inside, key=lambda each: (-each[0], each[1]))[:limit]
-        return [OrderSummary(name, b"", "S", "buy", "acked", at, 1) for at, name in latest]
+        told = "maker-1", "main", "binance", "S", "buy", "", "1", "acked"
+        return [OrderSummary(name, b"", *told, at, 1) for at, name in latest]
 
 
 @given(st.lists(st.integers(0, 6), max_size=20), st.lists(st.integers(0, 40), max_size=6))

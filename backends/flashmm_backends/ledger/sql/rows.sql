@@ -69,11 +69,17 @@ WHERE order_id = ? GROUP BY trace_id;
 
 -- name: orders
 -- Placements that began in a window, the latest first.
-SELECT order_id, trace_id, coalesce(symbol, ''), coalesce(side, ''), coalesce(outcome, ''), start_ns, end_ns - start_ns
+SELECT order_id, trace_id, resource, coalesce(venue, ''), coalesce(symbol, ''), coalesce(side, ''), coalesce(outcome, ''),
+    start_ns, end_ns - start_ns
 FROM {source}
 WHERE start_ns >= ? AND start_ns < ? AND name = 'order' AND parent_span_id = '' AND order_id IS NOT NULL {where}
 QUALIFY row_number() OVER (PARTITION BY trace_id, span_id) = 1
 ORDER BY start_ns DESC, order_id LIMIT ?;
+
+-- name: placement_attributes
+-- Attributes of the roots of some placements.
+SELECT trace_id, attributes FROM {source}
+WHERE start_ns BETWEEN ? AND ? AND name = 'order' AND parent_span_id = '' AND list_contains(?::VARCHAR[], trace_id);
 
 -- name: order_events
 -- Events of one order, in order of time.

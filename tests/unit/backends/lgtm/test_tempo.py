@@ -61,7 +61,11 @@ CANCEL = wire("cancel", LATER, 3, flashmm__order__id="o-1")
 def trace(*spans: Any, **more: object) -> Answer:
     """The answer to an id, as /api/v2/traces gives it."""
     scope = {"scope": {"name": "scope"}, "spans": list(spans)}
-    resources = [{"resource": {"attributes": attributes(service__name="m")}, "scopeSpans": [scope]}] if spans else []
+    resources = (
+        [{"resource": {"attributes": attributes(service__name="m", flashmm__bot="maker-1")}, "scopeSpans": [scope]}]
+        if spans
+        else []
+    )
     return Answer({"trace": {"resourceSpans": resources} if spans else {}, "metrics": {}, **more})
 
 
@@ -111,7 +115,7 @@ class Events:
 
     def _row(self, seq: int) -> dict[str, Any]:
         time_ns, order_id, trace_id = self.rows[seq]
-        envelope = {"run": "x", "seq": seq, "bot": "x", "account": "x", "trace_id": trace_id, "span_id": b""}
+        envelope = {"run": "x", "seq": seq, "bot": "maker-1", "account": "x", "trace_id": trace_id, "span_id": b""}
         fields = {"order_id": order_id, "symbol": self.symbols.get(order_id, "BTC"), "side": "buy"}
         return {"time_ns": time_ns, **envelope, **fields}
 
@@ -237,7 +241,7 @@ async def test_the_list_of_orders() -> None:
     with running_store(by=tempo.answer) as store:
         async with reader(store) as traces:
             window = Window(NOW_NS - 10**11 + 2, NOW_NS - 10**10)
-            orders = await traces.orders(window, {"symbol": "BTC", "outcome": "acked"})
+            orders = await traces.orders(window, {"symbol": "BTC", "outcome": "acked", "account": "main"})
             with pytest.raises(QueryRefused, match="can't be chosen by colour"):
                 await traces.orders(window, {"colour": "red"})
     assert [order.order_id for order in orders] == ["o-3", "o-2"]
@@ -248,7 +252,10 @@ async def test_the_list_of_orders() -> None:
         1500,
     )
     query = store.asked[0].one("q")
-    assert 'span.flashmm.symbol = "BTC" && span.flashmm.order.outcome = "acked"' in query
+    chosen = (
+        'span.flashmm.symbol = "BTC" && span.flashmm.order.outcome = "acked" && resource.flashmm.account = "main"'
+    )
+    assert chosen in query
     assert "most_recent=true" in query
 
 
@@ -262,9 +269,11 @@ async def test_the_youngest_orders_come_from_their_events() -> None:
     events = Events([(NOW_NS - 10**9, "o-1", TRACE), (NOW_NS - 10**8, "o-1", TRACE), (NOW_NS - 5, "o-2", LATER)])
     with running_store(by=tempo.answer) as store:
         async with reader(store, events=events) as traces:
-            orders = await traces.orders(Window(NOW_NS - 10**11, NOW_NS), {"side": "buy"})
+            orders = await traces.orders(Window(NOW_NS - 10**11, NOW_NS), {"side": "buy", "bot": "maker-1"})
+            of_another = await traces.orders(Window(NOW_NS - 10**10, NOW_NS), {"bot": "maker-2"})
             newest = await traces.orders(Window(NOW_NS - 10**11, NOW_NS), limit=1)
     assert [order.order_id for order in orders] == ["o-1", "o-0"]
+    assert (orders[0].bot, of_another) == ("maker-1", [])
     assert len(newest) == 1
 
 
