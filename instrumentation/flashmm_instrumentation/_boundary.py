@@ -98,6 +98,13 @@ class Boundary:
             return True
 
 
+class SilentBoundary(Boundary):
+    """Neither counts nor logs: what it guards is a consequence of what was told already."""
+
+    def _first(self, reason: str, where: str) -> bool:  # noqa: ARG002 as in Boundary
+        return False
+
+
 def _uncallable(error: Exception) -> bool:
     """Whether arguments were too many, too few or of other names: then the call itself was never entered."""
     return isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None

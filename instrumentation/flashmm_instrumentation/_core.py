@@ -5,7 +5,7 @@ from typing import Final
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer, SpanContext, Tracer
 
-from flashmm_instrumentation._boundary import Boundary
+from flashmm_instrumentation._boundary import Boundary, SilentBoundary
 from flashmm_instrumentation._clock import Clock
 from flashmm_instrumentation._instruments import Instruments
 from flashmm_instrumentation._streams import Body, EventStreams
@@ -38,4 +38,4 @@ class Core:
 def core_to_nowhere(clock: Clock) -> Core:
     """A core whose telemetry goes nowhere: behind an order that could not be made sense of."""
     instruments = Instruments(NoOpMeter("nowhere"))
-    return Core(clock, Boundary(), NoOpTracer(), EventStreams(lambda _record: True), instruments)
+    return Core(clock, SilentBoundary(), NoOpTracer(), EventStreams(lambda _record: True), instruments)

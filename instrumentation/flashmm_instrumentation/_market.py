@@ -24,6 +24,7 @@ class Market:
     __slots__ = (
         "__weakref__",
         "_handled_ns",
+        "_nowhere",
         "_received_ns",
         "_scope",
         "_stale_after_ns",
@@ -34,6 +35,7 @@ class Market:
         self._scope: Final = MarketScope(core, terms, stale_after_ns, depth)
         self._received_ns: int | None = None
         self._handled_ns = 0
+        self._nowhere: MarketScope | None = None
         self._scope.sampler.begin(core.clock.now_ns())
 
     @property
@@ -138,7 +140,8 @@ class Market:
         """What an order that cannot be made sense of gets: a handle like any other, whose telemetry goes nowhere."""
         order_id = named.get("client_order_id", told[3] if len(told) > 3 else "")
         known_id = order_id if isinstance(order_id, str) else ""
-        return Order(self._scope.to_nowhere(), Side.BUY, None, 0, known_id, 0, 0)
+        self._nowhere = self._nowhere or self._scope.to_nowhere()
+        return Order(self._nowhere, Side.BUY, None, 0, known_id, 0, 0)
 
     @survives_with(_unplaced)
     def order(
@@ -257,6 +260,7 @@ class Market:
     def restart_in_child(self) -> None:
         """After a fork: silent until the child tells of a book or quotes of its own."""
         self._scope.sampler.restart_in_child()
+        self._nowhere = None
 
     # Behind them.
 
@@ -266,7 +270,7 @@ class Market:
         at_ns = scope.inputs.time(received_ns, now_ns)
         if scope.sampler.book(at_ns, bids, asks):
             self._received_ns, self._handled_ns = at_ns, now_ns
-            scope.mid2 = bids[0][0] + asks[0][0] if bids and asks else None
+            scope.mids.book(at_ns, bids, asks)
 
     def _quoting(self, bids: Levels, asks: Levels, received_ns: int | None) -> None:
         self._scope.sampler.quotes(self._at_ns(received_ns), bids, asks)

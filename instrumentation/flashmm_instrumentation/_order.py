@@ -62,7 +62,7 @@ class Order:
         now_ns: int,
     ) -> None:
         self._scope = scope
-        self._record = OrderRecord(scope.terms, side, price, quantity, order_id, scope.mid)
+        self._record = OrderRecord(scope.terms, side, price, quantity, order_id, scope.mids.at(start_ns))
         self._state = OrderState.PENDING
         self._last_ns = now_ns
         self._placed = False
@@ -208,7 +208,7 @@ class Order:
             amount_text(fee, "fee"),
             scope.inputs.identifier(fee_currency, "fee_currency"),
             known_liquidity(liquidity),
-            scope.mid,
+            scope.mids.at(now_ns),
             scope.inputs.whole(exchange_ns),
             scope.inputs.optional_id(trade_id, "trade_id"),
         )

@@ -7,7 +7,7 @@ from flashmm_instrumentation._core import Core, core_to_nowhere
 from flashmm_instrumentation._inputs import ID_LIMIT, Inputs
 from flashmm_instrumentation._instrument import Instrument
 from flashmm_instrumentation._labels import market_labels
-from flashmm_instrumentation._numbers import text
+from flashmm_instrumentation._mids import Mids
 from flashmm_instrumentation._open import Open
 from flashmm_instrumentation._sampler import Sampler
 from flashmm_instrumentation.semconv.attributes import MisuseReason
@@ -17,9 +17,9 @@ _REUSED_LENGTH: Final = ID_LIMIT - 20
 
 
 class MarketScope:
-    """The market as its orders see it. mid2: twice the last book's mid in 10⁻¹⁸, None where it had none."""
+    """The market as its orders see it."""
 
-    __slots__ = ("_open", "_reused", "core", "inputs", "labels", "mid2", "sampler", "terms")
+    __slots__ = ("_open", "_reused", "core", "inputs", "labels", "mids", "sampler", "terms")
 
     def __init__(self, core: Core, terms: Instrument, stale_after_ns: int, depth: DepthRule | None) -> None:
         self.core: Final = core
@@ -27,14 +27,9 @@ class MarketScope:
         self.labels: Final = market_labels(terms.venue, terms.symbol, terms.quote)
         self.inputs: Final = Inputs(core.boundary, terms)
         self.sampler: Final = Sampler(core, terms, self.labels.market, depth, stale_after_ns)
-        self.mid2: int | None = None
+        self.mids: Final = Mids(stale_after_ns)
         self._open: Final[Open[None]] = Open(_OPEN_LIMIT)
         self._reused = 0
-
-    @property
-    def mid(self) -> str | None:
-        """The last book's mid on the wire."""
-        return None if self.mid2 is None else text(self.mid2 * 5, 19)
 
     def begin(self, order_id: str) -> str:
         """The id of an order that begins, until end(): another one where an open order has this one already."""

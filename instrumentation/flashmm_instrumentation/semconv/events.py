@@ -110,7 +110,11 @@ ORDER: Final = EventKind(
         _decimal("quantity", "Ordered quantity.", unit="base or contracts"),
         _decimal("filled_quantity", "Filled so far.", unit="base or contracts"),
         _string("reason", "Why, for rejections, cancels and unknowns."),
-        _decimal("arrival_mid", "Mid when the tick that the order answers arrived.", unit="quote"),
+        _decimal(
+            "arrival_mid",
+            "Mid when the tick that the order answers arrived; absent when the book had none.",
+            unit="quote",
+        ),
         _time("exchange_time_ns", "The exchange's own time of the transition."),
     ),
 )
@@ -129,7 +133,7 @@ FILL: Final = EventKind(
         _string("liquidity", "`maker` or `taker`.", required=True),
         _decimal("fee", "Fee, negative when paid, positive when rebated.", required=True, unit="fee_currency"),
         _string("fee_currency", "Currency of the fee.", required=True),
-        _decimal("mid", "Mid at the fill; absent when the book had none.", unit="quote"),
+        _decimal("mid", "Mid at the fill; absent when the book had none: stale, one-sided or crossed.", unit="quote"),
         _time("exchange_time_ns", "The exchange's own time of the execution."),
     ),
 )

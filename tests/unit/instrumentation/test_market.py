@@ -298,6 +298,16 @@ def test_an_order_called_wrongly_is_harmless(lenient_market: Market, lenient: Ca
     assert lenient.events("flashmm.order") == lenient.events("flashmm.fill") == []
 
 
+def test_misused_orders_say_nothing_of_their_own(lenient_market: Market, caplog: pytest.LogCaptureFixture) -> None:
+    """What is wrong with each was said when it was made: nothing is made up of its quantity and state."""
+    for number in range(3):
+        order = lenient_market.order("bought", 100, 1, f"o-{number}")  # type: ignore[arg-type]
+        order.cancelled()
+        order.filled("f-1", 100, 1, 0, "USDT", "maker")
+        order.filled("f-1", "junk", 1, 0, "USDT", "maker")
+    assert [record.message.split(":")[0] for record in caplog.records] == ["unknown_side"]
+
+
 def test_an_order_whose_id_cannot_be_written_is_harmless(lenient_market: Market, lenient: Capture) -> None:
     """The id's own failure does not reach the bot either."""
     lenient_market.order(BUY, 100, 1, Nameless()).acked()

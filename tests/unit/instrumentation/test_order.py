@@ -3,6 +3,7 @@
 import pytest
 
 from flashmm_instrumentation import BUY, MAKER, Market, Misuse
+from flashmm_instrumentation._mids import BOOKS_LIMIT
 from flashmm_instrumentation._record import FILLS_LIMIT
 from flashmm_instrumentation.testing import Capture, capture
 
@@ -64,6 +65,46 @@ def test_a_filled_order_tells_its_states_in_order() -> None:
         assert fill.body["mid"] == "100.15"
         assert fill.body["fee"] == "-0.01"
         assert fill.trace_id == captured.spans()[-1].links[0][0]
+
+
+def mids(captured: Capture, kind: str, name: str) -> list[object]:
+    return [event.body.get(name) for event in captured.events(kind)]
+
+
+def test_a_fills_mid_is_that_of_its_time(captured: Capture, market: Market) -> None:
+    """The book's then; none before the first, of a stale, one-sided or crossed book, or of a forgotten one."""
+    order, begin_ns = market.order(BUY, "100.1", 10, "a-1"), captured.clock.now_ns()
+
+    def filled(fill_id: str, at_ns: int | None = None) -> None:
+        order.filled(fill_id, "100.1", 1, 0, "USDT", MAKER, at_ns=at_ns)
+
+    filled("before")
+    for ask in ("100.3", "100.5"):
+        captured.clock.advance(ms=10)
+        market.book("100.1", 1, ask, 1)
+    filled("between", begin_ns + 15_000_000)
+    filled("now")
+    captured.clock.advance(ms=1_000)
+    filled("just fresh")
+    captured.clock.advance(ns=1)
+    filled("stale")
+    for bid, ask in (("100.3", "100.1"), ("100.1", "100.1"), ("100.1", None)):
+        market.book(bid, 1, ask, None if ask is None else 1)
+        filled(f"{bid} {ask}")
+    assert mids(captured, "flashmm.fill", "mid") == [None, "100.2", "100.3", "100.3", None, None, None, None]
+
+
+def test_the_arrival_mid_is_that_of_the_tick(captured: Capture, market: Market) -> None:
+    """Of the one that is named, where it is not the last and still remembered; of the last without a name."""
+    begin_ns = captured.clock.now_ns()
+    for step in range(BOOKS_LIMIT + 1):
+        market.book(100, 1, 101 + step, 1)
+        captured.clock.advance(ms=1)
+    for name, tick in {"forgotten": 0, "oldest": 1, "second": 2, "between": 2.5}.items():
+        market.order(BUY, 100, 1, name, begin_ns + int(tick * 1e6))
+    market.order(BUY, 100, 1, "last")
+    expected = [None, "101", "101.5", "101.5", str((201 + BOOKS_LIMIT) / 2)]
+    assert mids(captured, "flashmm.order", "arrival_mid") == expected
 
 
 @pytest.mark.parametrize("side", ["bought", "", 3])
