@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from flashmm_backends.ledger._catalog import WIDE
 from flashmm_backends.ledger._database import Connection
 from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._journal import Samples
@@ -14,7 +15,6 @@ from flashmm_backends.ledger._sql import queries
 
 Bits = npt.NDArray[np.uint8]
 HOUR_MS: Final = 3_600_000
-SCATTERED: Final = -1
 
 
 class SeriesHours:
@@ -55,18 +55,18 @@ class SeriesHours:
 
     def before(self, horizon_ms: int) -> list[int]:
         """Hours that ended before a time; what is scattered belongs to none."""
-        return [hour for hour in self._bits if hour != SCATTERED and hour + HOUR_MS <= horizon_ms]
+        return [hour for hour in self._bits if hour != WIDE and hour + HOUR_MS <= horizon_ms]
 
     @property
     def scattered(self) -> list[int]:
         """The hour of what is scattered, where any is."""
-        return [SCATTERED] if SCATTERED in self._bits else []
+        return [WIDE] if WIDE in self._bits else []
 
     def seen(self, start_ms: int, end_ms: int) -> npt.NDArray[np.uint32]:
         """Series with a sample in an hour that overlaps the span, or in a file that has no hour."""
         bits = _NONE
         for hour, each in self._bits.items():
-            if hour == SCATTERED or (hour <= end_ms and hour + HOUR_MS > start_ms):
+            if hour == WIDE or (hour <= end_ms and hour + HOUR_MS > start_ms):
                 bits = _joined(bits, each)
         return np.flatnonzero(np.unpackbits(bits, bitorder="little")).astype(np.uint32)
 

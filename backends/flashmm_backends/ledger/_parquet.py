@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from flashmm_backends.histogram import is_stale
 from flashmm_backends.ledger._database import Arrays, Connection, run_with
 from flashmm_backends.ledger._journal import Samples, sync_folder
 from flashmm_backends.ledger._sql import literal
@@ -72,6 +71,3 @@ def _ordinary_nan(samples: Samples) -> "np.ndarray[tuple[int], np.dtype[np.bool_
         return None
     nan &= value.view(np.uint64) != np.array(STALE).view(np.uint64)
     return nan if nan.any() else None
-
-
-assert is_stale(float(STALE))

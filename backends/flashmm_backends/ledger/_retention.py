@@ -31,8 +31,7 @@ from flashmm_backends.ledger._sealing import points_path, series_slices
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._sql import queries
 from flashmm_backends.ledger._streams import Streams
-from flashmm_backends.ledger._tables import ROW_TABLES
-from flashmm_backends.ledger._tables import Retention as Kept
+from flashmm_backends.ledger._tables import ROW_TABLES, Kept
 
 _DAY_MS: Final = 86_400_000
 _ROLLED: Final = {POINTS: ROLLUPS, HISTOGRAMS: HISTOGRAM_ROLLUPS}
@@ -90,7 +89,7 @@ class Retention:
     def _expired(self) -> Iterator[SealedFile]:
         for kind, files in self.catalog.snapshot.files.items():
             spec = ROW_TABLES.get(kind)
-            horizon_ms = self._horizon_ms(spec.retention if spec else Kept.TELEMETRY)
+            horizon_ms = self._horizon_ms(spec.kept if spec else Kept.TELEMETRY)
             horizon = horizon_ms * 1_000_000 // spec.time_unit_ns if spec else horizon_ms
             yield from (file for file in files if file.expires_from < horizon)
 

@@ -21,7 +21,7 @@ from flashmm_backends.ledger._catalog import (
 from flashmm_backends.ledger._chunks import Chunk, chunk_of
 from flashmm_backends.ledger._database import Connection, Database
 from flashmm_backends.ledger._head import Generation
-from flashmm_backends.ledger._hours import SeriesHours
+from flashmm_backends.ledger._hours import HOUR_MS, SeriesHours
 from flashmm_backends.ledger._journal import Samples, joined
 from flashmm_backends.ledger._keys import write_keys
 from flashmm_backends.ledger._settings import LedgerSettings
@@ -29,7 +29,6 @@ from flashmm_backends.ledger._sql import queries, quoted
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._tables import ROW_TABLES
 
-HOUR_MS: Final = 3_600_000
 _HOURS_MAX: Final = 24
 
 

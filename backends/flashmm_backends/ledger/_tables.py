@@ -17,7 +17,7 @@ class ColumnType(Enum):
     DECIMAL = "DECIMAL(38,18)"
 
 
-class Retention(StrEnum):
+class Kept(StrEnum):
     """Which limit of age a table falls under."""
 
     TELEMETRY = "telemetry"
@@ -36,17 +36,15 @@ class Column:
 class RowTable:
     """One kind of rows. Recent rows are in DuckDB tables `<name>_<generation>`, older ones in Parquet files.
 
-    key: columns that identify a row, for dropping redelivered ones when sealing; empty where nothing does.
     keys: columns by whose value rows are looked up whatever their time; sealed files have a list of those values.
     """
 
     name: str
     columns: tuple[Column, ...]
     order_by: tuple[str, ...]
-    retention: Retention
+    kept: Kept
     time_column: str = "time_ns"
     time_unit_ns: int = 1
-    key: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
 
 
@@ -81,7 +79,7 @@ def _event_table(kind: EventKind) -> RowTable:
     fields = tuple(Column(field.name, _TYPES[field.type]) for field in kind.fields)
     name = f"event_{kind.table}"
     keys = tuple(column.name for column in fields if column.name == "order_id")
-    return RowTable(name, ENVELOPE + fields, ("time_ns", "seq"), Retention.EVENTS, key=("run", "seq"), keys=keys)
+    return RowTable(name, ENVELOPE + fields, ("time_ns", "seq"), Kept.EVENTS, keys=keys)
 
 
 EVENT_TABLES: Final = {kind.name: _event_table(kind) for kind in EVENT_KINDS.values()}
@@ -96,9 +94,8 @@ SPANS: Final = RowTable(
         *_text("order_id", "venue", "symbol", "side", "outcome"),
     ),
     ("start_ns",),
-    Retention.TELEMETRY,
+    Kept.TELEMETRY,
     time_column="start_ns",
-    key=("trace_id", "span_id"),
     keys=("trace_id", "order_id"),
 )
 """Attributes, events and links are JSON; the last five columns are attributes promoted for `order` and `orders`."""
@@ -110,7 +107,7 @@ LOGS: Final = RowTable(
         *_text("severity_text", "body", "resource", "scope", "event_name", "attributes", "trace_id", "span_id"),
     ),
     ("time_ns",),
-    Retention.TELEMETRY,
+    Kept.TELEMETRY,
 )
 
 EXEMPLARS: Final = RowTable(
@@ -121,10 +118,9 @@ EXEMPLARS: Final = RowTable(
         *_text("trace_id", "span_id", "labels"),
     ),
     ("series", "time_ms"),
-    Retention.TELEMETRY,
+    Kept.TELEMETRY,
     time_column="time_ms",
     time_unit_ns=1_000_000,
-    key=("series", "time_ms", "trace_id", "span_id"),
 )
 
 ROW_TABLES: Final = {table.name: table for table in (*EVENT_TABLES.values(), SPANS, LOGS, EXEMPLARS)}

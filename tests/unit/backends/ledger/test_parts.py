@@ -18,6 +18,7 @@ from tests.waiting import until
 
 from flashmm_backends import ledger as package
 from flashmm_backends.batch import Batch, Exemplar, Labels
+from flashmm_backends.histogram import is_stale
 from flashmm_backends.ledger import Ledger, LedgerSettings
 from flashmm_backends.ledger._applier import Applier
 from flashmm_backends.ledger._catalog import POINTS, Catalog, SealedFile
@@ -27,6 +28,7 @@ from flashmm_backends.ledger._head import Head
 from flashmm_backends.ledger._hours import SeriesHours
 from flashmm_backends.ledger._journal import Entry, JournalFile, Samples, decode, encode, no_samples, replay
 from flashmm_backends.ledger._labels import HashTable, SeriesIndex
+from flashmm_backends.ledger._parquet import STALE
 from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._streams import Streams
 from flashmm_backends.ledger._telemetry import LedgerMetrics
@@ -393,6 +395,11 @@ async def test_the_maintenance_thread_seals_by_itself(open_ledger: Opener) -> No
 
         await until(sealed)
         assert len(ledger.select([Matcher("job", MatchOp.EQ, "a")], 0, 2**62).times_ms) == 5
+
+
+def test_what_files_hold_as_null_is_a_staleness_marker() -> None:
+    """And not any other NaN."""
+    assert is_stale(float(STALE))
 
 
 def test_an_older_reader_leaves_a_newer_ones_files(tmp_path: Path) -> None:
