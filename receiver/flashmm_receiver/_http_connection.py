@@ -247,11 +247,11 @@ class HttpConnection(asyncio.Protocol):
             self._write(await self._answer_to(self._turns.popleft()))
             await self._writable.wait()
         self._answering = None
+        self._shared.places.awaits(self)
         if self._is_deaf:
             self._linger()
         elif self._transport is not None:
             settings = self._shared.settings
-            self._shared.places.awaits(self)
             self._set_timer(settings.receive_timeout_s if self._incoming else settings.idle_timeout_s)
             self._transport.resume_reading()
 
@@ -307,7 +307,6 @@ class HttpConnection(asyncio.Protocol):
         elif not self._closing:
             transport.write_eof()
             transport.resume_reading()
-            self._shared.places.awaits(self)
             self._set_timer(self._shared.settings.receive_timeout_s)
 
     @property

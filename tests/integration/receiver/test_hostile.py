@@ -171,13 +171,13 @@ async def test_connections_are_limited(receiver: Receiver, registry: CollectorRe
     async with contextlib.AsyncExitStack() as crowd:
         reader, writer = await crowd.enter_async_context(connected(receiver.http_port, kept))
         await reader.readuntil(b"\r\n\r\n")
-        for part in (b"", b"POST /v1/met", request()[:-5]) * 5:
+        for part in (b"", b"POST /v1/met", request()[:-5], b"\0garbage\r\n\r\n") * 5:
             await crowd.enter_async_context(connected(receiver.http_port, part))
         assert (await exchange(receiver.http_port, request())).status == 200
         writer.write(kept)
         assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
         assert total(registry, "flashmm_receiver_connections", transport="http") <= 4
-    assert total(registry, ERRORS, transport="http", reason="displaced") == 13
+    assert total(registry, ERRORS, transport="http", reason="displaced") == 18
 
 
 async def test_one_too_many_is_told_so(receiver: Receiver, registry: CollectorRegistry, store: MemoryStore) -> None:
