@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import httpx
 
+from flashmm_backends.certificates import certificate_problem
 from flashmm_backends.ports import NotFound, QueryRefused, Unavailable
 
 _REFUSED: Final = (400, 422)
@@ -40,8 +41,8 @@ def unavailable(client: httpx.AsyncClient, why: str) -> Unavailable:
 def why_unreached(error: Exception) -> str:
     """Why a request got no answer, and what to look at."""
     text = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return f"its certificate isn't trusted ({text}): give who signed it in ledgers.ca_file"
+    if problem := certificate_problem(error):
+        return f"its certificate isn't trusted ({problem}): give who signed it in ledgers.ca_file"
     if isinstance(error, httpx.TimeoutException):
         return f"no answer in time ({type(error).__name__}): ledgers.attempt_s is how long one may take"
     return f"{text}: is it running there? see ledgers.urls (FLASHMM_LEDGERS__URLS)"

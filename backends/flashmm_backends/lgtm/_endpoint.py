@@ -11,7 +11,8 @@ from typing import Final
 
 import httpx
 
-from flashmm_backends.lgtm._failures import Story, certificate_problem
+from flashmm_backends.certificates import certificate_problem
+from flashmm_backends.lgtm._failures import Story
 from flashmm_backends.lgtm._retry import Backoff, is_retryable, retry_after_s
 from flashmm_backends.lgtm._settings import EndpointSettings
 from flashmm_backends.ports import BackendError, Unavailable
@@ -111,7 +112,7 @@ class Endpoint:
 def _may_pass(outcome: httpx.Response | httpx.HTTPError) -> bool:
     if isinstance(outcome, httpx.Response):
         return is_retryable(outcome.status_code)
-    return isinstance(outcome, httpx.TransportError) and certificate_problem(outcome) is None
+    return isinstance(outcome, httpx.TransportError) and not certificate_problem(outcome)
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """What went wrong between us and a store, told so that its reader knows which setting to change."""
 
-import ssl
 from dataclasses import dataclass
 
 import httpx
+
+from flashmm_backends.certificates import certificate_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Story:
 
     def of_transport(self, error: httpx.HTTPError | httpx.InvalidURL) -> str:
         """Why a request got no answer, and the remedy."""
-        if (reason := certificate_problem(error)) is not None:
+        if reason := certificate_problem(error):
             return (
                 f"its certificate isn't trusted ({reason}): give the PEM file of the authority that signed it in "
                 f"{self.setting('ca_file')}, and use the host name that the certificate is for"
@@ -61,16 +62,6 @@ class Story:
 
     def _wrong_address(self) -> str:
         return f"check {self.setting('url')}, its base path included (Mimir's mostly ends in /prometheus)"
-
-
-def certificate_problem(error: BaseException) -> str | None:
-    """Why a certificate was refused, where that is what went wrong."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _excerpt(response: httpx.Response) -> str:

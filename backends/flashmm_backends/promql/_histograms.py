@@ -5,7 +5,7 @@ Source: https://prometheus.io/docs/specs/native_histograms/, and the functions' 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from flashmm_backends.promql._histogram_stats import (
     quantile,
     variance,
 )
+from flashmm_backends.promql._rates import Spans, extrapolation
 
 __all__ = [
     "BucketTable",
@@ -159,10 +160,11 @@ def rate(
     if len(histograms) < 2:
         return None
     increase = _increase(histograms, reset) if is_counter else compact(subtract(histograms[-1], histograms[0]))
-    first_count = histograms[0].count if is_counter else None
-    window = _Window(times_ms, start_ms, end_ms)
-    factor = window.extrapolation(increase.count, first_count)
-    return scale(increase, factor / window.range_seconds if is_rate else factor)
+    spans = Spans(times_ms[:1], times_ms[-1:], np.array([len(times_ms)]), np.array([start_ms]), np.array([end_ms]))
+    first, change = np.array([histograms[0].count]), np.array([increase.count])
+    with np.errstate(all="ignore"):
+        factor = float(extrapolation(spans, first, change, is_counter=is_counter)[0])
+    return scale(increase, factor / ((end_ms - start_ms) / 1000) if is_rate else factor)
 
 
 def _increase(histograms: Sequence[NativeHistogram], reset: npt.NDArray[np.bool_] | None) -> NativeHistogram:
@@ -179,34 +181,6 @@ def _increase(histograms: Sequence[NativeHistogram], reset: npt.NDArray[np.bool_
 
 def _empty_like(histogram: NativeHistogram) -> NativeHistogram:
     return NativeHistogram(histogram.schema, 0.0, 0.0, 0.0, 0.0, NO_BUCKETS, NO_BUCKETS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """A range (start_ms, end_ms] and the times of the samples in it."""
-
-    times_ms: npt.NDArray[np.int64]
-    start_ms: int
-    end_ms: int
-
-    @property
-    def range_seconds(self) -> float:
-        return (self.end_ms - self.start_ms) / 1000
-
-    def extrapolation(self, increase: float, first: float | None) -> float:
-        """How much longer the series is taken to be than its samples show. first: None for a gauge."""
-        first_ms, last_ms = int(self.times_ms[0]), int(self.times_ms[-1])
-        sampled = (last_ms - first_ms) / 1000
-        between = sampled / (len(self.times_ms) - 1)
-        to_start = _reach((first_ms - self.start_ms) / 1000, between)
-        if first is not None and increase > 0 and first >= 0:
-            to_start = min(to_start, sampled * (first / increase))
-        return (sampled + to_start + _reach((self.end_ms - last_ms) / 1000, between)) / sampled
-
-
-def _reach(to_boundary: float, between: float) -> float:
-    """To the boundary when a sample could have been missed there, else half the usual distance of samples."""
-    return to_boundary if to_boundary < between * 1.1 else between / 2
 
 
 def total(histograms: Sequence[NativeHistogram]) -> NativeHistogram:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from flashmm_backends.certificates import certificate_problem
 from flashmm_orchestration.cli._spoken import Spoken, Unreachable, spoken_at
 
 
@@ -30,16 +31,6 @@ class Wanted:
     grpc: bool = False
     other_protocol: str = ""
     """What to do where the other of HTTP and gRPC answers."""
-
-
-def certificate_problem(error: BaseException | None) -> str:
-    """Why a certificate was refused; empty where that isn't what went wrong."""
-    while error is not None:
-        text = str(error)
-        if "CERTIFICATE_VERIFY_FAILED" in text:
-            return text.partition("CERTIFICATE_VERIFY_FAILED")[2].strip(" ]:").partition(" (_ssl")[0] or "not trusted"
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 def check_address(url: str, wanted: Wanted) -> None:
