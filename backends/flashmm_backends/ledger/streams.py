@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from flashmm_backends.intervals import Intervals
 from flashmm_backends.ledger._completeness import Anchors, Gap, anchors_of, missing_in
 from flashmm_backends.ledger._runs import RunState
-from flashmm_backends.ledger._streams import Intervals
 from flashmm_backends.ports import Window
 
 __all__ = [

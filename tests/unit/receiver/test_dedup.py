@@ -1,7 +1,5 @@
 """What was delivered before is recognised, within bounds, and forgotten where it could not be stored."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,24 +24,8 @@ from flashmm_backends.naming import series_id
 from flashmm_receiver import ReceiverSettings
 from flashmm_receiver._decoded import Decoded, keys_of
 from flashmm_receiver._decoder import Decoder, Signal
-from flashmm_receiver._dedup import IntervalSet, RecentKeys, Streams
+from flashmm_receiver._dedup import RecentKeys, Streams
 from flashmm_receiver._series import NoPlace, SeriesLimits, SeriesTable
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 30))))
-def test_interval_sets_are_sets(steps: list[tuple[bool, int]]) -> None:
-    """They hold what a set holds, in the fewest intervals."""
-    intervals, model = IntervalSet(), set[int]()
-    for is_add, item in steps:
-        if is_add:
-            assert intervals.add(item) is (item not in model)
-            model.add(item)
-        else:
-            intervals.remove(item)
-            model.discard(item)
-    held = intervals.intervals
-    assert {k for start, stop in held for k in range(start, stop + 1)} == model
-    assert all(stop + 1 < start for (_, stop), (start, _) in pairwise(held))
 
 
 def test_streams_begin_from_the_store() -> None:
@@ -58,11 +40,11 @@ def test_streams_begin_from_the_store() -> None:
 
 def test_gaps_of_a_stream_are_bounded() -> None:
     """A sender that leaves every other number out takes bounded memory: the oldest are forgotten."""
-    intervals = IntervalSet()
-    for item in range(0, 20_000, 2):
-        intervals.add(item)
-    assert len(intervals.intervals) == 4096
-    assert not intervals.add(19_998)
+    streams, stream = Streams(2, {}), ("r", "k")
+    for seq in range(0, 20_000, 2):
+        streams.add(stream, seq)
+    assert not streams.add(stream, 20_000 - 2 * 4096)
+    assert streams.add(stream, 20_000 - 2 * 4097)
 
 
 def test_recent_keys_are_bounded() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.unit.backends.ledger.batches import RUN, event, events, mark, transfer
 from tests.unit.backends.ledger.conftest import START_NS
 
+from flashmm_backends.intervals import Intervals
 from flashmm_backends.ledger import Ledger
 from flashmm_backends.ledger._completeness import Anchors, begin_of, missing_in
-from flashmm_backends.ledger._streams import Intervals
 from flashmm_backends.ports import Completeness, Window
 
 KIND = "flashmm.transfer"
@@ -92,6 +92,15 @@ def test_intervals_are_a_set(steps: list[tuple[bool, int]]) -> None:
         pairs = list(intervals)
         assert all(a[1] + 1 < b[0] for a, b in pairwise(pairs))
     assert intervals.last == max(model, default=0)
+
+
+def test_the_lowest_intervals_are_forgotten() -> None:
+    """Beyond so many; what is left is a set as before."""
+    intervals = Intervals([(1, 2), (4, 4), (6, 9)])
+    intervals.keep(2)
+    assert list(intervals) == [(4, 4), (6, 9)]
+    assert not intervals.add(9)
+    assert intervals.add(2)
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 9)), max_size=12))
