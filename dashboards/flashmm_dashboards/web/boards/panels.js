@@ -1,7 +1,7 @@
 /** The kinds of panel: each takes a panel of Grafana's JSON and makes { element, refresh(chosen, seconds) }. */
 
 import { TimeChart } from "../js/chart.js";
-import { el, show } from "../js/dom.js";
+import { el, setText, show } from "../js/dom.js";
 import { dayClock, span } from "../js/format.js";
 import { bar } from "../js/panels.js";
 import { drawCells } from "./density.js";
@@ -25,14 +25,28 @@ const KINDS = {
 /** A panel's place on the page. */
 export function made(panel) {
   const body = el("div");
+  const trouble = el("p", { className: "about trouble", role: "status", hidden: true });
   const element = el("section", { className: `w${panel.gridPos.w}` },
-    el("h2", {}, panel.title), el("p", { className: "about" }, panel.description), body);
+    el("h2", {}, panel.title), el("p", { className: "about" }, panel.description), trouble, body);
   const kind = KINDS[panel.type];
   if (!kind) {
     body.append(el("p", { className: "nothing" }, `No view of ${panel.type} here.`));
     return { element, refresh: async () => {} };
   }
-  return { element, refresh: kind(panel, body) };
+  return { element, refresh: telling(trouble, kind(panel, body)) };
+}
+
+/** A panel that cannot be read says so itself, and keeps what it showed. */
+function telling(trouble, refresh) {
+  return async (...asked) => {
+    try {
+      await refresh(...asked);
+      show(trouble, false);
+    } catch (error) {
+      setText(trouble, `This could not be read just now: ${error.message}`);
+      show(trouble, true);
+    }
+  };
 }
 
 const defaults = (panel) => panel.fieldConfig.defaults;
@@ -63,8 +77,7 @@ function curves(panel, body) {
     body.classList.toggle("elsewhere", !lines.length && ofStack(panel));
     const names = lines.map(({ name }) => name).join("\n");
     if (names !== drawn) {
-      box.replaceChildren();
-      chart?.forget();
+      chart?.destroy();
       const colours = lines.map((_, place) => ({ colour: `--s${place % COLOURS}`, dash: place >= COLOURS ? [6, 4] : undefined }));
       chart = new TimeChart(box, { lines: colours, empty: empty(panel), ticks: (_, splits) => splits.map((at) => text(panel, at)), onPick: openTrace, onCursor: follow, sync: "boards" });
       drawn = names;

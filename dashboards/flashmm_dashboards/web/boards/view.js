@@ -90,19 +90,13 @@ async function refresh() {
   again = busy;
   if (busy || document.hidden) return;
   busy = true;
-  try {
-    for (const panel of [...visible]) await panel.refresh(chosen, seconds);
-    show(byId("trouble"), false);
-  } catch (error) {
-    complain(error);
-  } finally {
-    busy = false;
-  }
+  for (const panel of [...visible]) await panel.refresh(chosen, seconds);
+  busy = false;
   if (again) refresh();
 }
 
 function complain(error) {
-  setText(byId("trouble"), `The figures can't be read: ${error.message}`);
+  setText(byId("trouble"), `The board can't be shown: ${error.message}`);
   show(byId("trouble"), true);
 }
 

@@ -39,13 +39,23 @@ export class TimeChart {
     this.window = [0, 1];
     this.plot = null;
     this.dots = [];
-    if (options.onPick) box.addEventListener("click", (click) => this.pick(click));
+    this.ended = new AbortController();
+    if (options.onPick) box.addEventListener("click", (click) => this.pick(click), { signal: this.ended.signal });
     this.nothing = el("p", { className: "nothing" }, options.empty ?? "");
     if (options.empty) box.append(this.nothing);
     box.setAttribute("role", "img");
-    new ResizeObserver(() => this.resize()).observe(box);
     this.seen = true;
-    new IntersectionObserver((entries) => (this.seen = entries.at(-1).isIntersecting), { rootMargin: "200px" }).observe(box);
+    const sight = new IntersectionObserver((entries) => (this.seen = entries.at(-1).isIntersecting), { rootMargin: "200px" });
+    this.observers = [new ResizeObserver(() => this.resize()), sight];
+    for (const observer of this.observers) observer.observe(box);
+  }
+
+  /** Leave the box to another chart. */
+  destroy() {
+    for (const observer of this.observers) observer.disconnect();
+    this.ended.abort();
+    this.forget();
+    this.nothing.remove();
   }
 
   /** data: uPlot's [times, ...columns]; window: seconds from and to; label: what the picture shows, in words. */
