@@ -79,7 +79,8 @@ def asked(store: str) -> list[Asked]:
 
 def _names(node: Any) -> Iterator[str]:
     if isinstance(node, promql_parser.VectorSelector):
-        yield node.name
+        named = [matcher.value for matcher in node.matchers.matchers if matcher.name == "__name__"]
+        yield from [node.name] if node.name else named[0].split("|")
     for attribute in ("vector_selector", "expr", "lhs", "rhs", "param"):
         if (child := getattr(node, attribute, None)) is not None:
             yield from _names(child)

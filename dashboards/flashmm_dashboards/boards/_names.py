@@ -16,6 +16,8 @@ LIQUIDITY: Final = label_name(attr.LIQUIDITY)
 MODEL: Final = label_name(attr.MODEL)
 OUTCOME: Final = label_name(attr.ORDER_OUTCOME)
 STAGE: Final = label_name(attr.ORDER_STAGE)
+RUN: Final = "instance"
+"""Each run of a bot is an instance of its service."""
 VENUE: Final = label_name(attr.VENUE)
 
 WINDOW: Final = "$__rate_interval"
@@ -39,6 +41,12 @@ class Scope:
     def last(self, metric: Metric, *matchers: str) -> str:
         """The latest samples of a metric. matchers: more of them, such as `flashmm_side="buy"`."""
         return self._selected(metric, matchers) + _offset(self.delay_m)
+
+    def last_of(self, *metrics: Metric) -> str:
+        """The latest samples of several metrics with the same attributes, as many of them as there are."""
+        names = "|".join(metric_name(metric) for metric in metrics)
+        matchers = ",".join((f'__name__=~"{names}"', *self._matchers(metrics[0])))
+        return f"{{{matchers}}}" + _offset(self.delay_m)
 
     def over(self, function: str, metric: Metric, *matchers: str, window: str = WINDOW) -> str:
         """A function over the samples of a window: `rate`, `increase`, `avg_over_time` …"""
@@ -64,6 +72,10 @@ class Scope:
     def without_symbol(self) -> "Scope":
         """The same for metrics that have no symbol."""
         return Scope(self.by_variables, tuple(each for each in self.by if each != SYMBOL), self.delay_m)
+
+    def of_runs(self) -> "Scope":
+        """The same for each run of a bot by itself."""
+        return Scope(self.by_variables, (*self.by, RUN), self.delay_m)
 
     def _selected(self, metric: Metric, matchers: Sequence[str]) -> str:
         inner = ",".join((*self._matchers(metric), *matchers))

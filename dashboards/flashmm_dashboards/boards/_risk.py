@@ -10,7 +10,7 @@ from flashmm_dashboards.boards._trading import total_pnl
 from flashmm_instrumentation.semconv import metrics
 
 _PEAK_WINDOW: Final = "[6h:15s]"
-_DRAWDOWN: Final = "P&L less its highest of the last six hours, sampled each 15 s. A restart begins P&L at zero."
+_DRAWDOWN: Final = "P&L less its highest of the last six hours, sampled every 15 s. A restart begins a new P&L at zero, which is no fall."
 
 
 def position(scope: Scope) -> Panel:
@@ -93,4 +93,6 @@ def drawdown_now(scope: Scope) -> Panel:
 
 def _fall(scope: Scope) -> str:
     # Never above zero: what is higher than every sample of the window is the highest itself.
-    return f"clamp_max(({total_pnl(scope)}) - max_over_time(({total_pnl(scope)}){_PEAK_WINDOW}), 0)"
+    pnl = total_pnl(scope.of_runs())
+    fall = f"clamp_max({pnl} - max_over_time({pnl}{_PEAK_WINDOW}), 0)"
+    return scope.without_symbol().grouped("sum", fall, CURRENCY)

@@ -27,9 +27,9 @@ _SLOW: Final = ((0.05, "orange"), (0.25, "red"))
 
 
 def total_pnl(scope: Scope) -> str:
-    """PromQL of the whole P&L, by bot and currency."""
+    """PromQL of the whole P&L, by bot and currency: the sum of the parts that are told."""
     money = scope.without_symbol()
-    return " + ".join(money.grouped("sum", money.last(part), CURRENCY) for part in _PARTS)
+    return money.grouped("sum", money.last_of(*_PARTS), CURRENCY)
 
 
 def pnl_now(scope: Scope) -> Panel:
