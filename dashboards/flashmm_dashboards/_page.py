@@ -120,7 +120,9 @@ class LivePage:
         return await _respond(send, 404, _SAFE, _NO_SUCH_PAGE)
 
 
-_NO_SUCH_PAGE: Final = b"There is no such page. The live page is at /, boards at /boards, the API is told at /docs.\n"
+_NO_SUCH_PAGE: Final = (
+    b"There is no such page. The live page is at /, the boards at /boards, the API's description at /docs.\n"
+)
 _SAFE: Final = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),

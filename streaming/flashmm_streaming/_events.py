@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from flashmm_backends.batch import Event, EventValue
-from flashmm_instrumentation.semconv import EVENT_KINDS, FieldType, events
+from flashmm_instrumentation.semconv import EVENT_KINDS, FieldType
 from flashmm_streaming import _text
 
 Body = dict[str, object]
@@ -74,10 +74,3 @@ def _edge_bps(fields: Mapping[str, EventValue]) -> str | None:
         return None
     better = mid - price if fields.get("side") == "buy" else price - mid
     return bps(better / mid)
-
-
-INSTRUMENT: Final = events.INSTRUMENT.name
-FILL: Final = events.FILL.name
-ORDER: Final = events.ORDER.name
-ASSIGNMENT: Final = events.ASSIGNMENT.name
-SPREAD_SAMPLE: Final = events.SPREAD_SAMPLE.name

@@ -26,11 +26,11 @@ Items = Mapping[str, Sequence[Mapping[str, object]]]
 _HEAD: Final = ("time_ns", "run", "seq", "bot", "account", "trace_id", "span_id")
 _log = logging.getLogger(__name__)
 _PROJECTIONS: Final[dict[str, tuple[tuple[str, Callable[[Event], dict[str, object]]], ...]]] = {
-    _events.INSTRUMENT: (("instruments", _events.verbatim),),
-    _events.FILL: (("trades", _events.trade),),
-    _events.ORDER: (("orders", _events.transition),),
-    _events.ASSIGNMENT: (("experiments", _events.verbatim),),
-    _events.SPREAD_SAMPLE: (("market", _events.market),),
+    events.INSTRUMENT.name: (("instruments", _events.verbatim),),
+    events.FILL.name: (("trades", _events.trade),),
+    events.ORDER.name: (("orders", _events.transition),),
+    events.ASSIGNMENT.name: (("experiments", _events.verbatim),),
+    events.SPREAD_SAMPLE.name: (("market", _events.market),),
 }
 
 
@@ -98,7 +98,7 @@ class Projection:
     def _add_event(self, items: dict[str, list[Mapping[str, object]]], event: Event) -> None:
         for stream, body in _PROJECTIONS.get(event.kind, ()):
             items[stream].append(body(event))
-        if event.kind == _events.SPREAD_SAMPLE:
+        if event.kind == events.SPREAD_SAMPLE.name:
             items["spread"].append(self._spreads.add(event))
 
 

@@ -12,15 +12,15 @@ _BOTS: Final = Scope(by=(BOT,))
 _DAY_S: Final = 86_400
 _MONTH_S: Final = 30 * _DAY_S
 _TREND: Final = "6h"
-_TREND_TOLD: Final = "At the last six hours' rate, which counts for as much of them as is known"
+_TREND_TOLD: Final = "Projected from the last six hours, and the more cautiously the less of them is known"
 
 
 def servers() -> Panel:
     """Which servers answer."""
     about = About(
         "Servers",
-        "Whether each server of the stack answers Prometheus. A hole in all rows: Prometheus itself was away. While "
-        "it is, look at flashmm's own board, at /boards: it has the Collector's queues.",
+        "Whether each server of the stack answers Prometheus. A hole in all rows: Prometheus itself was away. "
+        "Meanwhile flashmm's own board, at /boards, has the Collector's queues.",
         panels.BINARY,
         ((1.0, "green"),),
         base="red",
@@ -33,7 +33,7 @@ def collector_queues() -> Panel:
     """How full the Collector's queues are."""
     about = About(
         "Queues to the stores",
-        "How full the queue to each store is. One that grows waits for its store; a full one refuses at the door.",
+        "How full the queue to each store is. A growing one is waiting for its store; a full one turns records away.",
         panels.SHARE,
         panels.SHARE_OF_LIMIT,
     )
@@ -44,7 +44,7 @@ def collector_queues() -> Panel:
 
 def accepted() -> Panel:
     """What the Collector takes in."""
-    about = About("Accepted from bots", "Records a second that the Collector has on its disk.", panels.A_SECOND)
+    about = About("Accepted from bots", "Records per second that the Collector has put on its disk.", panels.A_SECOND)
     queries = [
         Query(f"sum(rate({foreign.counter(foreign.COLLECTOR_ACCEPTED, each)}[{WINDOW}]))", each)
         for each in foreign.COLLECTOR_RECORDS
@@ -56,8 +56,8 @@ def refused() -> Panel:
     """What the Collector refuses."""
     about = About(
         "Refused at the door",
-        "Records of the last 5 minutes that the Collector could not take, each time that they were sent: a queue or "
-        "the memory is full. Bots keep them.",
+        "Records that the Collector could not take in the last 5 minutes, counted each time they were sent: a queue "
+        "or its memory is full. Bots keep them.",
         panels.NUMBER,
         panels.ANY_IS_BAD,
     )
@@ -66,7 +66,7 @@ def refused() -> Panel:
 
 def delivered() -> Panel:
     """What the stores took from the Collector."""
-    about = About("Delivered to the stores", "Records a second, by store.", panels.A_SECOND)
+    about = About("Delivered to the stores", "Records per second, by store.", panels.A_SECOND)
     queries = [
         Query(
             f"sum by (exporter) (rate({foreign.counter(foreign.COLLECTOR_SENT, each)}[{WINDOW}]))",
@@ -81,8 +81,8 @@ def given_up() -> Panel:
     """What the Collector gave up on."""
     about = About(
         "Turned away by a store",
-        "Records of the last 5 minutes that a store refused for good: a wrong token, or data too old for it. They "
-        "are lost to it.",
+        "Records that a store refused for good in the last 5 minutes: a wrong token, or data too old for it. That "
+        "store does not have them.",
         panels.NUMBER,
         panels.ANY_IS_BAD,
     )
@@ -91,13 +91,15 @@ def given_up() -> Panel:
 
 def received() -> Panel:
     """What this program takes in."""
-    about = About("Received by flashmm", "Records a second that are durable in the ledger, by kind.", panels.A_SECOND)
+    about = About(
+        "Received by flashmm", "Records per second that became durable in the ledger, by kind.", panels.A_SECOND
+    )
     return panels.curves(about, Query(f"sum by (kind) (rate({foreign.RECEIVER_RECORDS}[{WINDOW}]))", legend("kind")))
 
 
 def answers() -> Panel:
     """How this program's receiver answers."""
-    about = About("Answers of flashmm's receiver", "Requests a second, by signal and status code.", panels.A_SECOND)
+    about = About("Answers of flashmm's receiver", "Requests per second, by signal and status code.", panels.A_SECOND)
     rate = f"sum by (signal, code) (rate({foreign.RECEIVER_REQUESTS}[{WINDOW}]))"
     return panels.curves(about, Query(rate, legend("signal", "code")))
 
@@ -121,7 +123,10 @@ def lost_here() -> Panel:
 def commit_time() -> Panel:
     """How long a batch takes to be durable."""
     about = About(
-        "Ledger's commit, p99", "From the first conversion to the synced journal.", panels.SECONDS, ((0.1, "orange"),)
+        "Ledger's commit, p99",
+        "From the start of the conversion until the journal is on disk.",
+        panels.SECONDS,
+        ((0.1, "orange"),),
     )
     buckets = f"sum by (le) (rate({foreign.LEDGER_COMMIT_BUCKETS}[{WINDOW}]))"
     return panels.curves(about, Query(f"histogram_quantile(0.99, {buckets})", "p99"))
@@ -129,7 +134,7 @@ def commit_time() -> Panel:
 
 def ledger_queue() -> Panel:
     """What waits for the ledger."""
-    about = About("Waiting for the ledger", "Batches in the queue for a commit.", panels.NUMBER, ((50.0, "orange"),))
+    about = About("Waiting for the ledger", "Batches waiting to be committed.", panels.NUMBER, ((50.0, "orange"),))
     return panels.curves(about, Query(foreign.LEDGER_QUEUE, "batches"))
 
 
@@ -154,7 +159,7 @@ def disk_lasts() -> Panel:
     """When the disk will be full."""
     about = About(
         "Days until the disk is full",
-        f"{_TREND_TOLD}; 3,650 where nothing is used up.",
+        f"{_TREND_TOLD}; 3,650 if nothing is being used up.",
         "suffix: d",
         ((7.0, "orange"), (30.0, "green")),
         base="red",
@@ -176,7 +181,7 @@ def retention_lost() -> Panel:
     """What the size limit took of retention."""
     about = About(
         "Retention lost to the size limit",
-        "How much of the wanted retention of raw points had to go. Events are never evicted.",
+        "How much of the configured retention of raw points had to be given up. Events are never evicted.",
         panels.SECONDS,
         panels.ANY_IS_BAD,
     )
@@ -186,8 +191,8 @@ def retention_lost() -> Panel:
 def series_of_limit() -> Panel:
     """How many series there are, of how many allowed."""
     about = About(
-        "Series of their limit",
-        "Metric series that flashmm knows, over how many it lets in. Past it, new series are refused and counted.",
+        "Series against their limit",
+        "Metric series that flashmm knows, divided by how many it admits. Beyond that, new ones are refused.",
         panels.SHARE,
         panels.SHARE_OF_LIMIT,
     )
@@ -253,8 +258,8 @@ def bots_complaints() -> Panel:
     """What went wrong in the bots."""
     about = About(
         "Dropped, misused, failed in bots",
-        "In the last 5 minutes: telemetry records dropped before export, measurements folded for too many attribute "
-        "sets, doubtful calls of the instrumentation, the bots' errors.",
+        "In the last 5 minutes: telemetry records dropped before export, measurements folded because there were "
+        "too many attribute sets, doubtful calls of the instrumentation, and the bots' errors.",
         panels.NUMBER,
         panels.ANY_IS_BAD,
     )

@@ -10,7 +10,9 @@ from flashmm_dashboards.boards._trading import total_pnl
 from flashmm_instrumentation.semconv import metrics
 
 _PEAK_WINDOW: Final = "[6h:15s]"
-_DRAWDOWN: Final = "P&L less its highest of the last six hours, sampled every 15 s. A restart begins a new P&L at zero, which is no fall."
+_DRAWDOWN: Final = (
+    "P&L minus its highest value of the last six hours, every 15 s. A restart, which begins P&L at zero, is no fall."
+)
 
 
 def position(scope: Scope) -> Panel:
@@ -22,7 +24,9 @@ def position(scope: Scope) -> Panel:
 
 def utilization(scope: Scope) -> Panel:
     """Inventory as a share of its limit."""
-    about = About("Inventory of its limit", "Absolute position over its limit.", panels.SHARE, panels.SHARE_OF_LIMIT)
+    about = About(
+        "Inventory against its limit", "Absolute position divided by its limit.", panels.SHARE, panels.SHARE_OF_LIMIT
+    )
     return panels.dial(about, Query(scope.grouped("max", scope.last(metrics.INVENTORY_UTILIZATION)), scope.legend()))
 
 
@@ -30,7 +34,10 @@ def exposure_of_limit(scope: Scope) -> Panel:
     """Exposure as a share of its limit."""
     money = scope.without_symbol()
     about = About(
-        "Exposure of its limit", "Notional of all positions over its limit.", panels.SHARE, panels.SHARE_OF_LIMIT
+        "Exposure against its limit",
+        "Notional of all positions divided by its limit.",
+        panels.SHARE,
+        panels.SHARE_OF_LIMIT,
     )
     shares = (
         money.grouped("sum", money.last(metric), CURRENCY)

@@ -21,7 +21,7 @@ from flashmm_instrumentation.semconv import attributes as attr
 from flashmm_instrumentation.semconv import metrics
 
 _PARTS: Final = (metrics.PNL_REALIZED, metrics.PNL_UNREALIZED, metrics.PNL_FEES, metrics.PNL_FUNDING)
-_RESTARTS: Final = "Counted since the run began: a bot's restart begins at zero."
+_RESTARTS: Final = "Counted from the start of the bot's run: a restart begins again at zero."
 _BASIS_POINTS: Final = "10000"
 _SLOW: Final = ((0.05, "orange"), (0.25, "red"))
 
@@ -47,7 +47,7 @@ def pnl_now(scope: Scope) -> Panel:
 
 def pnl_course(scope: Scope) -> Panel:
     """The whole P&L over time."""
-    about = About("P&L over time", f"Everything together, in its currency. {_RESTARTS}", panels.NUMBER, decimals=2)
+    about = About("P&L over time", f"All parts together, in their currency. {_RESTARTS}", panels.NUMBER, decimals=2)
     return panels.curves(about, Query(total_pnl(scope), scope.without_symbol().legend(CURRENCY)))
 
 
@@ -115,7 +115,7 @@ def uptime(scope: Scope) -> Panel:
 
 def orders_by_outcome(scope: Scope) -> Panel:
     """How many orders were placed, and how that ended."""
-    about = About("Orders", "Placements that ended, a second, by outcome.", panels.A_SECOND)
+    about = About("Orders", "Placements that ended, per second, by outcome.", panels.A_SECOND)
     rate = scope.grouped("sum", scope.rate(metrics.ORDERS), OUTCOME)
     return panels.curves(about, Query(rate, scope.legend(OUTCOME))).data_links([traces_link(), logs_link()])
 
@@ -136,7 +136,7 @@ def refused_share(scope: Scope) -> Panel:
 
 def fills(scope: Scope) -> Panel:
     """Fills over time."""
-    about = About("Fills", "Fills a second, by side and by who took liquidity.", panels.A_SECOND)
+    about = About("Fills", "Fills per second, by side and by whether we made or took liquidity.", panels.A_SECOND)
     rate = scope.grouped("sum", scope.rate(metrics.FILLS), SIDE, LIQUIDITY)
     return panels.curves(about, Query(rate, scope.legend(SIDE, LIQUIDITY))).data_links([traces_link(), logs_link()])
 
@@ -168,7 +168,7 @@ def latency(scope: Scope) -> Panel:
     """Quantiles of the time from tick to acknowledgement."""
     about = About(
         "Order latency",
-        "From the tick that an order answers to its acknowledgement. A dot is one order: it opens its trace.",
+        "From the tick that an order answers to its acknowledgement. Each dot is an order, and opens its trace.",
         panels.SECONDS,
         _SLOW,
     )
@@ -184,7 +184,7 @@ def latency_by_stage(scope: Scope) -> Panel:
     """The slowest orders' time in each stage."""
     about = About(
         "Latency by stage, p99",
-        "Where an order's time goes: receive, decide, risk check, sign, submit, acknowledge. Dots are orders.",
+        "Where an order's time goes: receive, decide, risk check, sign, submit, acknowledge. Each dot is an order.",
         panels.SECONDS,
         _SLOW,
     )
@@ -222,8 +222,8 @@ def lifetime(scope: Scope) -> Panel:
 def accuracy(scope: Scope) -> Panel:
     """How often the models were right."""
     about = About(
-        "Models' accuracy",
-        "Share of recent predictions whose direction came true; half is chance.",
+        "Model accuracy",
+        "Share of recent predictions whose direction came true; half would be chance.",
         panels.SHARE,
         ((0.5, "green"),),
         base="orange",
@@ -235,7 +235,7 @@ def accuracy(scope: Scope) -> Panel:
 def inference(scope: Scope) -> Panel:
     """How long the models think."""
     models = scope.without_symbol()
-    about = About("Models' time", "Time for one prediction, p99.", panels.SECONDS, ((0.01, "orange"),))
+    about = About("Model inference time", "Time for one prediction, p99.", panels.SECONDS, ((0.01, "orange"),))
     histogram = models.grouped("sum", models.rate(metrics.MODEL_INFERENCE_DURATION), MODEL)
     return panels.curves(about, Query(quantile(0.99, histogram), models.legend(MODEL)))
 
@@ -244,7 +244,7 @@ def log_lines() -> Panel:
     """What the bots said."""
     about = About(
         "Log lines",
-        "What bots logged; in Loki each fill and order too. A line with a trace leads to it.",
+        "What the bots logged, and in Loki every fill and order as well. A line that has a trace leads to it.",
         panels.NUMBER,
     )
     return panels.lines(about, LINES_LOGQL)

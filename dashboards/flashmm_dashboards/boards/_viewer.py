@@ -15,7 +15,7 @@ def viewer() -> Dashboard:
         VIEWER,
         "flashmm-viewer",
         "At a glance",
-        "How the bots do: P&L, spread against the market's, time in the market, fills, latency.",
+        "How the bots are doing: P&L, spread against the market's, time in the market, fills, latency.",
         (trading.pnl_now(live), trading.spread_advantage(live), trading.uptime(live), trading.latency_now(live)),
         (trading.pnl_course(live), trading.spreads(live)),
         (trading.fills(live), trading.orders_by_outcome(live)),

@@ -593,7 +593,7 @@ class TestStates:
         await self._silent(site, port, visit, "?bot=maker-1&account=main")
         await expect(visit.at("stale-other")).to_be_hidden()
         site.feed(OWN.pnl(time.time_ns(), 2, 0, 0, 0))
-        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which sends now")
+        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which is sending")
         await visit.value("pnl-net", "1")
         await visit.page.click("#stale-other")
         await visit.value("pnl-net", "2")
@@ -636,7 +636,7 @@ class TestStates:
         await visit.value("pnl-net", "3")
         await visit.page.clock.run_for(40_000)
         site.feed(OWN.pnl(time.time_ns(), 4, 0, 0, 0))
-        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which sends now")
+        await expect(visit.at("stale-other")).to_have_text("Show first-bot, which is sending")
         await visit.value("pnl-net", "3")
 
     async def test_a_page_opened_later_shows_the_bot_heard_last(self, site, port, visit):

@@ -6,7 +6,7 @@ import { logLine } from "../js/trace.js";
 import { only } from "./query.js";
 
 const LINES_MAX = 100;
-const NONE = "None here in this time. Lines that bots send to a Collector go on to its Loki, and are read in Grafana.";
+const NONE = "None here in this time range. Lines that bots send to a Collector go on to its Loki, and are read in Grafana.";
 
 /** The latest lines of the range, of the chosen bot where one is chosen. */
 export function logLines(_, body) {

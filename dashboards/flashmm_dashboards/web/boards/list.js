@@ -4,7 +4,7 @@ import { byId, el, setText, show } from "../js/dom.js";
 
 async function start() {
   const asked = location.pathname.replace(/^\/boards\/?/, "");
-  if (asked) complain(`There is no board “${readable(asked)}”. These there are:`);
+  if (asked) complain(`There is no board “${readable(asked)}”. These are the boards:`);
   const answer = await fetch("/boards/index.json");
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
   byId("list").append(...(await answer.json()).map(entry));

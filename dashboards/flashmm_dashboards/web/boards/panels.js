@@ -93,7 +93,7 @@ const ofStack = (panel) => panel.targets.every(({ expr }) => /\b(otelcol|prometh
 
 /** What to say of a panel without data: the Collector's and Prometheus's are there with the whole stack alone. */
 function empty(panel) {
-  return ofStack(panel) ? "Nothing here: this is of the Collector or Prometheus, which run with the whole stack." : EMPTY;
+  return ofStack(panel) ? "Nothing here: this comes from the Collector or Prometheus, which run only with the whole stack." : EMPTY;
 }
 
 /** On and off over time: a row for each series. */

@@ -184,7 +184,7 @@ export class Board {
     show(byId("currency-picker"), currencies.length > 1);
     show(byId("model-picker"), models.length > 1);
     show(byId("more-bots"), this.state.forgotten > 0);
-    setText(byId("more-bots"), `Of more bots than that, the ${owners.length} heard from last are shown.`);
+    setText(byId("more-bots"), `There are more bots than can be listed: these are the ${owners.length} heard from last.`);
     show(byId("demo"), owner.demo === true);
     this.move({ bot: owner.bot, account: owner.account, ...market, model, currency });
   }
@@ -246,7 +246,7 @@ export class Board {
     show(way, live);
     if (!live) return;
     way.value = other;
-    setText(way, `Show ${this.state.owners.get(other).bot}, which sends now`);
+    setText(way, `Show ${this.state.owners.get(other).bot}, which is sending`);
   }
 
   ranges() {
@@ -345,8 +345,8 @@ const named = ({ bot, account }) => (account ? `${bot} · ${account}` : bot);
 
 function staleText(cutMs, bot, sinceMs, ageMs) {
   const what = cutMs ? "No connection to the server" : `No data from ${bot}`;
-  const then = cutMs ? "The page comes back by itself." : "It may have stopped, or lost its way here.";
-  return `${what} since ${format.dayClock(sinceMs)} (${format.span(ageMs / 1000)}). The figures below are of then. ${then}`;
+  const then = cutMs ? "The page reconnects by itself." : "It may have stopped, or lost its connection.";
+  return `${what} since ${format.dayClock(sinceMs)} (${format.span(ageMs / 1000)}). The figures below are from then. ${then}`;
 }
 
 const part = (text) => el("b", {}, text);
@@ -376,7 +376,7 @@ function drawCompleteness(item) {
   const whole = item.missing === 0;
   badge.dataset.state = whole ? "whole" : "part";
   setText(byId("completeness-text"), whole ? "Data complete" : `Data ${format.percent(item.ratio, 2)} % complete`);
-  const tails = item.unclosed_runs ? `; ${item.unclosed_runs} ended without closing: what came last is unknown` : "";
+  const tails = item.unclosed_runs ? `; runs that ended without closing, so that their last events are unknown: ${item.unclosed_runs}` : "";
   badge.title = `${item.received} of ${item.expected} events received${tails}`;
 }
 

@@ -66,7 +66,7 @@ async function retention() {
   const { retention: kept } = await answer.json();
   const cut = kept?.shortened === true;
   show(byId("retention"), cut);
-  if (cut) setText(byId("retention"), `Raw points are kept for ${String(kept.days ?? "fewer")} days instead of ${String(kept.target_days ?? 30)}: the size limit came first. Raise it, or thin the metrics.`);
+  if (cut) setText(byId("retention"), `Raw points are kept for ${String(kept.days ?? "fewer")} days instead of ${String(kept.target_days ?? 30)}: the size limit was reached first. Raise it, or send fewer metrics.`);
 }
 
 byId("theme").addEventListener("click", theme);
