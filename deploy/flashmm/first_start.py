@@ -46,21 +46,34 @@ def main(folder: Path) -> None:
 
 
 def _make(path: Path) -> bool:
-    """A new secret, readable by the services that the folder is mounted into; False where there is one."""
+    """A new secret, readable by the services that the folder is mounted into; False where there is one.
+
+    It has its name once it is whole: half a one, of a full disk, would be kept.
+    """
+    new = _written(path, secrets.token_urlsafe(24))
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w") as file:
-            file.write(secrets.token_urlsafe(24))
+        path.hardlink_to(new)
     except FileExistsError:
         return False
+    finally:
+        new.unlink()
     return True
 
 
 def _replace(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
+    _written(path, text).replace(path)
+
+
+def _written(path: Path, text: str) -> Path:
+    """The text in a file beside the path."""
+    new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    new.write_text(text)
-    new.chmod(0o444)
-    new.replace(path)
+    with new.open("x") as file:
+        os.fchmod(file.fileno(), 0o444)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return new
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ class Bot:
             "currency": identifier(boundary, currency, "currency"),
             "exchange_time_ns": None if exchange_ns is None else nanoseconds(boundary, exchange_ns, "exchange_ns"),
         }
-        self._core.emit(events.TRANSFER.name, self.now_ns(), body)
+        self._core.streams.emit(events.TRANSFER.name, self.now_ns(), body)
 
     def _labels(self, currency: str) -> dict[str, str]:
         return {attr.CURRENCY: identifier(self.boundary, currency, "currency")}

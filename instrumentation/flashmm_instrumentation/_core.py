@@ -3,12 +3,12 @@
 from typing import Final
 
 from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer, SpanContext, Tracer
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from flashmm_instrumentation._boundary import Boundary, SilentBoundary
 from flashmm_instrumentation._clock import Clock
 from flashmm_instrumentation._instruments import Instruments
-from flashmm_instrumentation._streams import Body, EventStreams
+from flashmm_instrumentation._streams import EventStreams
 from flashmm_instrumentation.semconv import attributes as attr
 
 
@@ -25,10 +25,6 @@ class Core:
         self.tracer: Final = tracer
         self.streams: Final = streams
         self.instruments = instruments
-
-    def emit(self, kind: str, time_ns: int, body: Body, span: SpanContext | None = None) -> None:
-        """Send one event."""
-        self.streams.emit(kind, time_ns, body, span)
 
     def clock_offset(self, venue: str, exchange_ns: int, received_ns: int) -> None:
         """The exchange's clock less ours."""

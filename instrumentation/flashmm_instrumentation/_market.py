@@ -93,7 +93,11 @@ class Market:
         exchange_ns: int | None = None,
         received_ns: int | None = None,
     ) -> None:
-        """A public trade, those with us included. aggressor_side: the taker's, where the venue tells it."""
+        """A public trade, those with us included. aggressor_side: the taker's, where the venue tells it.
+
+        The quantity and the count go into the spread sample. price and aggressor_side are checked and not kept: a
+        bot tells what the effective spread takes, so that nobody's calls change when that is measured.
+        """
         scope, at_ns = self._scope, self._at_ns(received_ns)
         scope.inputs.price(price)
         traded = scope.inputs.quantity(quantity)
@@ -162,10 +166,8 @@ class Market:
         priced = None if price is None else scope.inputs.price(price)
         sized = scope.inputs.positive(quantity)
         tick_ns = self._tick_ns(received_ns, now_ns)
-        order = Order(scope, side, priced, sized, scope.begin(order_id), tick_ns or now_ns, now_ns)
-        if tick_ns is not None and tick_ns == self._received_ns:
-            order.received(self._handled_ns)
-        return order
+        handled_ns = self._handled_ns if tick_ns is not None and tick_ns == self._received_ns else None
+        return Order(scope, side, priced, sized, scope.begin(order_id), tick_ns or now_ns, now_ns, handled_ns)
 
     @survives
     def assignment(
@@ -286,7 +288,7 @@ class Market:
 
     def _emit(self, kind: str, time_ns: int, **fields: str | int | None) -> None:
         terms = self._scope.terms
-        self._scope.core.emit(kind, time_ns, {"venue": terms.venue, "symbol": terms.symbol, **fields})
+        self._scope.core.streams.emit(kind, time_ns, {"venue": terms.venue, "symbol": terms.symbol, **fields})
 
 
 def depth_rule(terms: Instrument, notional: Number | None) -> DepthRule | None:

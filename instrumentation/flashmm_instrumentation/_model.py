@@ -78,7 +78,7 @@ class Model:
     ) -> None:
         now_ns = moment(self.boundary, at_ns, self._core.clock.now_ns(), "at_ns")
         body = {"venue": self._venue, "symbol": symbol, "model": self._name, "prediction_id": prediction_id}
-        self._core.emit(kind, now_ns, {**body, **more, "value": figure(value, "value")})
+        self._core.streams.emit(kind, now_ns, {**body, **more, "value": figure(value, "value")})
 
 
 def _horizon(value: int) -> int:

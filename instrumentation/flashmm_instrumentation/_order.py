@@ -60,7 +60,9 @@ class Order:
         order_id: str,
         start_ns: int,
         now_ns: int,
+        handled_ns: int | None = None,
     ) -> None:
+        """handled_ns: when the tick that it answers was in the bot's hands, where known: ends the stage `receive`."""
         self._scope = scope
         self._record = OrderRecord(scope.terms, side, price, quantity, order_id, scope.mids.at(start_ns))
         self._state = OrderState.PENDING
@@ -72,6 +74,8 @@ class Order:
         self._where = Whereabouts(scope, side, order_id)
         attributes = {**scope.labels.side[side], attr.ORDER_ID: order_id}
         self._placement = Placement(scope, side, start_ns, {**attributes, **self._record.asked()})
+        if handled_ns is not None:
+            self._placement.mark(Stage.RECEIVE, handled_ns)
         self._aftermath = Aftermath(scope, side, self._placement.span, attributes)
         self._report(OrderState.PENDING, now_ns)
         self._where.doubt(self._record.resting(price, quantity), now_ns)
@@ -92,10 +96,6 @@ class Order:
         return self._state
 
     # The way to the exchange.
-
-    def received(self, at_ns: int) -> None:
-        """The tick was in the bot's hands at at_ns: ends the stage `receive`. Market.order calls it."""
-        self._placement.mark(Stage.RECEIVE, at_ns)
 
     @survives
     def decided(self, at_ns: int | None = None) -> None:
@@ -215,7 +215,7 @@ class Order:
         if _unmended(fill_id, execution.fill_id) and self._record.repeats(fill_id):
             raise Misuse(MisuseReason.REPEATED_FILL, f"fill {fill_id} of order {self.id} was told before")
         self._record.filled += execution.quantity
-        scope.core.emit(events.FILL.name, now_ns, self._record.fill(execution), self._placement.span)
+        scope.core.streams.emit(events.FILL.name, now_ns, self._record.fill(execution), self._placement.span)
         scope.sampler.fill(now_ns, execution.quantity)
         self._aftermath.measure_fill(execution)
         self._aftermath.trace("fill", now_ns, now_ns)
@@ -281,7 +281,7 @@ class Order:
         self, state: OrderState, now_ns: int, reason: str | None = None, exchange_ns: int | None = None
     ) -> None:
         body = self._record.transition(state, _cut(reason), self._scope.inputs.whole(exchange_ns))
-        self._scope.core.emit(events.ORDER.name, now_ns, body, self._placement.span)
+        self._scope.core.streams.emit(events.ORDER.name, now_ns, body, self._placement.span)
 
     def _locate(self, told: OrderState, now_ns: int) -> None:
         """A request without an answer puts the order in doubt; an answer, or the first fill of all, takes it out."""

@@ -1,11 +1,8 @@
 """The id of a bot's previous run, kept in a small file between processes."""
 
 import os
-import re
 from pathlib import Path
-from typing import Final
-
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+from urllib.parse import quote
 
 
 def exchange_run(directory: Path, account: str, bot: str, run: str) -> str | None:
@@ -14,7 +11,7 @@ def exchange_run(directory: Path, account: str, bot: str, run: str) -> str | Non
     Raises OSError if the directory cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / _UNSAFE.sub("_", f"{account}-{bot}.run")
+    path = directory / f"{quote(account, safe='')}@{quote(bot, safe='')}.run"
     previous = path.read_text().strip() if path.exists() else ""
     beside = path.with_suffix(f".{os.getpid()}")
     beside.write_text(run)

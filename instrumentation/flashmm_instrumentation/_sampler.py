@@ -48,7 +48,7 @@ class Sampler:
         """Integrate from now_ns on, and say what is traded."""
         self._integrator = self._make(now_ns)
         self._state = _State.RUNNING
-        self._core.emit(events.INSTRUMENT.name, self._core.clock.now_ns(), self._terms.body())
+        self._core.streams.emit(events.INSTRUMENT.name, self._core.clock.now_ns(), self._terms.body())
 
     def book(self, at_ns: int, bids: Levels, asks: Levels) -> bool:
         """The book from at_ns on; False if it was refused, as older than the last or after the end."""

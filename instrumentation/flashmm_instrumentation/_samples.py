@@ -84,7 +84,7 @@ def emit_sample(
     core: Core, terms: Instrument, labels: Attributes, sample: Sample, depth_notional: str | None
 ) -> None:
     """Send the event, set the gauges to the second's time-weighted means, add to what is counted over time."""
-    core.emit(events.SPREAD_SAMPLE.name, sample.end_ns, sample_body(terms, sample, depth_notional))
+    core.streams.emit(events.SPREAD_SAMPLE.name, sample.end_ns, sample_body(terms, sample, depth_notional))
     sums, instruments = sample.sums, core.instruments
     if sums.mid2_two_sided:
         instruments.quote_spread.set(2 * sums.own_two_sided / sums.mid2_two_sided, labels)

@@ -54,7 +54,7 @@ class Placements:
 
     def orders(self, spans: Sequence[Span]) -> list[dict[str, object]]:
         """A placement item for each root among the spans."""
-        roots = [span for span in spans if self._is_root(span)]
+        roots = [span for span in spans if self._joined(span)]
         return [self._placement(span) for span in roots]
 
     def quantiles(self, now_ns: int) -> list[dict[str, object]]:
@@ -72,7 +72,8 @@ class Placements:
                 market.dirty = False
                 yield market
 
-    def _is_root(self, span: Span) -> bool:
+    def _joined(self, span: Span) -> bool:
+        """Keep what a stage took for its root; whether this is one."""
         if span.parent_span_id and span.name in STAGES:
             self._stages.renew(span.trace_id, dict)[span.name] = _micros(span)
         return span.name == ROOT and attr.ORDER_ID in span.attributes

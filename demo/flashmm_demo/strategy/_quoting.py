@@ -79,7 +79,7 @@ def quotes(market: MarketState, parameters: QuotingParameters) -> Quotes:
         )
     bid = min(math.floor(reservation - half_spread), market.best_ask - 1)
     ask = max(math.ceil(reservation + half_spread), market.best_bid + 1)
-    return Quotes(bid, max(ask, bid + 1), reservation, half_spread)
+    return Quotes(bid, ask, reservation, half_spread)
 
 
 def size_share(inventory_share: float, calmness: float) -> float:

@@ -265,7 +265,7 @@ def test_a_record_that_cannot_be_encoded_is_dropped_alone(protocol: str, caplog:
         received = peer.received
         peer.refuse(Refusal(grpc.StatusCode.UNAVAILABLE, 503), signal="logs")
         trade(bot, range(50))
-        bot._core.emit("flashmm.transfer", bot.now_ns(), {"amount": object()})
+        bot._core.streams.emit("flashmm.transfer", bot.now_ns(), {"amount": object()})
         trade(bot, range(50, 100))
         received.wait(lambda: received.refused["logs"] >= 1)
         peer.refuse(None)

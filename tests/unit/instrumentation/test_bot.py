@@ -7,6 +7,7 @@ import pytest
 
 from flashmm_instrumentation import Market, setup
 from flashmm_instrumentation._exporters import Destination, exporters
+from flashmm_instrumentation._runfile import exchange_run
 from flashmm_instrumentation.testing import Capture, capture
 
 from .conftest import bind, counts
@@ -77,6 +78,23 @@ def test_the_previous_run_is_named(tmp_path: Path) -> None:
     with capture(state_dir=tmp_path, seed=2) as second:
         opened = second.events("flashmm.stream")[0].body
     assert opened == {"mark": "open", "previous_run": run}
+
+
+def test_every_bot_has_a_previous_run_of_its_own(tmp_path: Path) -> None:
+    """Whatever accounts and bots are called, no two share a file."""
+    names = [
+        ("a-b", "c"),
+        ("a", "b-c"),
+        ("a/b", "c"),
+        ("a_b", "c"),
+        ("a", "b@c"),
+        ("a@b", "c"),
+        ("ä", "c"),
+        ("..", "."),
+    ]
+    found = [exchange_run(tmp_path, *name, f"run {name}") for name in names]
+    assert found == [None] * len(names)
+    assert [exchange_run(tmp_path, *name, "next") for name in names] == [f"run {name}" for name in names]
 
 
 def test_an_unwritable_state_directory_is_no_obstacle(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

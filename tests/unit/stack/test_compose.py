@@ -2,11 +2,13 @@
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -261,6 +263,17 @@ def test_every_bucket_is_made() -> None:
 def _first_start(folder: Path) -> str:
     command = ["python3", REPOSITORY / "deploy/flashmm/first_start.py", folder]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_a_full_disk_leaves_no_secret(tmp_path: Path) -> None:
+    """Where nothing can be written the first start fails; the next one, with room, makes all of them."""
+    command = ["python3", REPOSITORY / "deploy/flashmm/first_start.py", tmp_path]
+    no_room = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (0, 0))
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60, preexec_fn=no_room).returncode == 1
+    assert "bot-tokens" in _first_start(tmp_path)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert all(made.values())
+    assert not [name for name in made if name.endswith(".new")]
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
