@@ -17,7 +17,7 @@ format: .venv/dev
 bench: .venv/dev ## print the tables of docs/internals/numbers.md again
 	$(BIN)/python -m tests.bench
 
-soak: .venv/dev ## the long fault, fuzz and endurance runs, whole
+soak: .venv/dev ## the long fault and fuzz runs, whole
 	FLASHMM_SOAK=1 $(BIN)/pytest -m soak --timeout 7200
 
 parts: ## the real servers that tests run against, from their Go modules, cached

@@ -28,9 +28,11 @@ OTHER_VARIABLES: Final = (
     "FLASHMM_OTLP_TOKEN_FILE",
     "FLASHMM_OTLP_URL",
     "FLASHMM_PARTS",
+    "FLASHMM_PROMETHEUS_URL",
     "FLASHMM_QUEUE_MAX_BYTES",
     "FLASHMM_REQUIRE_REAL",
     "FLASHMM_SOAK",
+    "FLASHMM_TEMPO_URL",
     "FLASHMM_URL",
 )
 """Variables of ours that are no settings: of single commands, of the Collector's configuration, of the tests."""

@@ -91,25 +91,18 @@ def running_kafka(folder: Path, *topics: str, partitions: int = 4) -> Generator[
 
 
 @contextmanager
-def running_alertmanager(folder: Path, *, webhook: str | None = None, token: str = "") -> Generator[Server]:
-    """An Alertmanager that is ready. Alerts go to base_url + /api/v2/alerts.
-
-    webhook: the URL that gets notifications, in place of flashmm's in the deployed file. token: what it sends.
-    """
+def running_alertmanager(folder: Path) -> Generator[Server]:
+    """An Alertmanager that is ready, with the deployed file. Alerts go to base_url + /api/v2/alerts."""
     program = require("alertmanager")
     home = folder / "alertmanager"
     home.mkdir(exist_ok=True)
-    (home / "api-token").write_text(token)
-    text = ALERTMANAGER_CONFIG.read_text().replace("/run/flashmm/api-token", str(home / "api-token"))
-    text = text.replace("http://flashmm:8080/api/alerts/webhook", webhook or "http://127.0.0.1:9/")
-    (home / "alertmanager.yml").write_text(text)
     ports = free_ports("http")
     base_url = f"http://127.0.0.1:{ports['http']}"
     with Server(
         name="alertmanager",
         command=[
             program,
-            f"--config.file={home / 'alertmanager.yml'}",
+            f"--config.file={ALERTMANAGER_CONFIG}",
             f"--storage.path={home / 'data'}",
             f"--web.listen-address=127.0.0.1:{ports['http']}",
             "--cluster.listen-address=",

@@ -35,7 +35,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Reached:
-    """A store that settings of ours name. section: of the settings."""
+    """A store. section: of the settings that name it; empty where the command does."""
 
     name: str
     section: str
@@ -53,7 +53,7 @@ class _Reached:
         )
 
     def _setting(self, name: str) -> str:
-        return f"{self.section}.{name}" if self.section else "--loki"
+        return f"{self.section}.{name}" if self.section else f"--{self.name.lower()}"
 
     def get(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
         told = self.told
@@ -65,17 +65,23 @@ class _Reached:
         check_address(self.url, wanted)
         trust = ssl.create_default_context(cafile=told.ca_file) if told.ca_file else True
         try:
-            return httpx.get(
+            answer = httpx.get(
                 self.url + path, params=parameters, headers=headers, auth=auth, verify=trust, timeout=_TIMEOUT_S
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise no_answer(self.url, wanted, error) from None
+        if answer.status_code in (401, 403):
+            raise NoAnswer(self.url + path, f"{answer.status_code}: the credentials are refused", self._credentials)
+        return answer
+
+    @property
+    def _credentials(self) -> str:
+        if not self.section:
+            return f"Put them into {self._setting('url')}: http://user:password@host."
+        return f"Renew {self._setting('token')}, or its username and password; or is its tenant wrong?"
 
     def json(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         answer = self.get(path, parameters)
-        if answer.status_code in (401, 403):
-            fix = f"Renew {self._setting('token')}, or its username and password; or is its tenant wrong?"
-            raise NoAnswer(self.url + path, f"{answer.status_code}: the credentials are refused", fix)
         try:
             found = answer.raise_for_status().json()
         except (httpx.HTTPStatusError, ValueError):
@@ -113,14 +119,14 @@ def _has_result(answer: dict[str, Any]) -> bool:
     return bool(data.get("result"))
 
 
-def prometheus_store(told: EndpointSettings) -> Store:
-    """The Prometheus or Mimir that `metrics` names."""
-    return _Prometheus("Prometheus", "metrics", told)
+def prometheus_store(told: EndpointSettings, section: str = "metrics") -> Store:
+    """A Prometheus or Mimir. section: of the settings that name it; empty for one that the command names."""
+    return _Prometheus("Prometheus", section, told)
 
 
-def tempo_store(told: EndpointSettings) -> Store:
-    """The Tempo that `traces` names."""
-    return _Tempo("Tempo", "traces", told)
+def tempo_store(told: EndpointSettings, section: str = "traces") -> Store:
+    """A Tempo; likewise."""
+    return _Tempo("Tempo", section, told)
 
 
 def loki_store(url: str) -> Store:

@@ -23,6 +23,7 @@ EXAMPLES: Final = examples(
     "flashmm doctor --otlp http://10.0.0.5:4317 --protocol grpc",
 )
 _SENDING: Final = "Where bots send"
+_STORES: Final = "Where it should arrive"
 
 
 def doctor(
@@ -67,8 +68,32 @@ def doctor(
             rich_help_panel=_SENDING,
         ),
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLASHMM_PROMETHEUS_URL",
+            metavar="URL",
+            help="A Prometheus that gets the metrics too; default: the settings' metrics.url.",
+            rich_help_panel=_STORES,
+        ),
+    ] = None,
+    tempo: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLASHMM_TEMPO_URL",
+            metavar="URL",
+            help="A Tempo that gets the traces too; default: the settings' traces.url.",
+            rich_help_panel=_STORES,
+        ),
+    ] = None,
     loki: Annotated[
-        str | None, typer.Option(envvar="FLASHMM_LOKI_URL", metavar="URL", help="A Loki that gets the logs too.")
+        str | None,
+        typer.Option(
+            envvar="FLASHMM_LOKI_URL",
+            metavar="URL",
+            help="A Loki that gets the logs too.",
+            rich_help_panel=_STORES,
+        ),
     ] = None,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -91,7 +116,7 @@ def doctor(
             grpc=_speaks_grpc(protocol, otlp),
         ),
         connect(url, token, token_file),
-        _stores(settings, loki),
+        _stores(settings, prometheus, tempo, loki),
     )
     findings: list[Finding] = []
     for finding in examine(journey):
@@ -117,14 +142,20 @@ def _own_certificate(settings: Settings, otlp: str | None) -> Path | None:
     return settings.receiver.tls_certificate if otlp is None else None
 
 
-def _stores(settings: Settings, loki: str | None) -> tuple[Store, ...]:
+def _stores(settings: Settings, prometheus: str | None, tempo: str | None, loki: str | None) -> tuple[Store, ...]:
+    """Those that our settings name, with their credentials, and those that the command does."""
+    from flashmm_backends.lgtm import EndpointSettings
     from flashmm_orchestration.cli._far_end import loki_store, prometheus_store, tempo_store
 
     stores: list[Store] = []
     if settings.metrics.kind == "prometheus":
         stores.append(prometheus_store(settings.metrics))
+    elif prometheus:
+        stores.append(prometheus_store(EndpointSettings(url=prometheus), section=""))
     if settings.traces.kind == "tempo":
         stores.append(tempo_store(settings.traces))
+    elif tempo:
+        stores.append(tempo_store(EndpointSettings(url=tempo), section=""))
     if loki:
         stores.append(loki_store(loki))
     return tuple(stores)

@@ -1,15 +1,25 @@
 """`flashmm doctor` with a Collector in between: it names the store that the probe does not reach."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from tests.parts import SINK_TOKEN, Server, collector_server, running_loki, running_prometheus
+from tests.parts import (
+    SINK_TOKEN,
+    Server,
+    collector_server,
+    find,
+    running_loki,
+    running_prometheus,
+    running_tempo,
+)
 from tests.product import Product, running_product
 
 from flashmm_backends.lgtm import EndpointSettings
 from flashmm_orchestration.cli._client import Client
-from flashmm_orchestration.cli._far_end import loki_store, prometheus_store
+from flashmm_orchestration.cli._far_end import Store, loki_store, prometheus_store, tempo_store
 from flashmm_orchestration.cli._journey import Finding, Journey, examine
 from flashmm_orchestration.cli._otlp import Otlp
 
@@ -80,3 +90,48 @@ def test_a_store_that_is_no_such_store_is_told(product: Product, stores: tuple[S
     otlp = Otlp(f"http://{product.otlp_http}", SINK_TOKEN)
     seen = list(examine(Journey(otlp, Client(product.http), (wrong,), within_s=0.2)))
     assert "metrics.url" in seen[2].fix
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A store whose credentials have expired."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+
+@pytest.fixture
+def refusing() -> Iterator[EndpointSettings]:
+    """Where it answers, with a token that it does not take any more."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield EndpointSettings(url=f"http://127.0.0.1:{server.server_port}", token="expired")
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("store", "setting"), [(prometheus_store, "metrics.token"), (tempo_store, "traces.token")])
+def test_credentials_that_a_store_refuses_are_told(
+    product: Product, refusing: EndpointSettings, store: Callable[[EndpointSettings], Store], setting: str
+) -> None:
+    """Not as a probe that never arrives, which would lead to the Collector."""
+    otlp = Otlp(f"http://{product.otlp_http}", SINK_TOKEN)
+    seen = list(examine(Journey(otlp, Client(product.http), (store(refusing),))))[2]
+    assert "401: the credentials are refused" in seen.seen
+    assert setting in seen.fix
+
+
+@pytest.mark.skipif(find("tempo") is None, reason="no tempo: put a release's `tempo` on PATH")
+def test_tempo_is_asked_for_the_probe(tmp_path: Path, product: Product) -> None:
+    """It arrives through a Collector; where that sends elsewhere, Tempo is named."""
+    otlp, client = Otlp(f"http://{product.otlp_http}", SINK_TOKEN), Client(product.http)
+    with running_tempo(tmp_path) as tempo:
+        store = tempo_store(EndpointSettings(url=tempo.base_url), section="")
+        past = list(examine(Journey(otlp, client, (store,), within_s=1.0)))[2]
+        through = {
+            "TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{tempo.ports['otlp']}",
+            "FLASHMM_OTLP_URL": f"http://{product.otlp_http}",
+        }
+        with collector_server(tmp_path, environment=through) as collector:
+            before = Otlp(f"http://127.0.0.1:{collector.ports['grpc']}", grpc=True)
+            held = list(examine(Journey(before, client, (store,), within_s=60.0)))[2]
+    assert (past.ok, held.ok) == (False, True)
+    assert "--tempo" in past.fix

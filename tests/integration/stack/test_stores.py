@@ -60,23 +60,6 @@ def _guarded_metrics(token: str) -> Generator[str]:
         server.shutdown()
 
 
-@contextmanager
-def _webhook(received: list[tuple[str, bytes]]) -> Generator[str]:
-    """An HTTP server that keeps the authorization and the body of each POST; its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.headers["Authorization"], body))
-            self.send_response(200)
-            self.end_headers()
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/api/alerts/webhook"
-        server.shutdown()
-
-
 @dataclass(frozen=True, slots=True)
 class Stack:
     """The servers that compose starts, those that exist here, and a bot in front of them."""
@@ -187,17 +170,19 @@ def test_prometheus_scrapes_flashmm_with_its_token(tmp_path: Path) -> None:
     assert series["value"][1] == "42"
 
 
-def test_alertmanager_notifies_flashmm_with_its_token(tmp_path: Path) -> None:
-    """An alert reaches the webhook, authorised, in one group with its bot."""
-    received: list[tuple[str, bytes]] = []
-    with _webhook(received) as url, running_alertmanager(tmp_path, webhook=url, token="secret") as server:
-        alert = [{"labels": {"alertname": "FlashmmDrawdown", "flashmm_bot": "maker-1"}}]
+def test_alertmanager_groups_alerts_by_bot(tmp_path: Path) -> None:
+    """Two alerts of a bot are one group, for whoever the deployed file names."""
+    with running_alertmanager(tmp_path) as server:
+        told = [
+            {"labels": {"alertname": "FlashmmDrawdown", "flashmm_bot": "maker-1", "flashmm_symbol": symbol}}
+            for symbol in ("A", "B")
+        ]
         headers = {"Content-Type": "application/json"}
-        urlopen(Request(f"{server.base_url}/api/v2/alerts", json.dumps(alert).encode(), headers), timeout=30).close()
-        eventually(lambda: received)
-    authorization, body = received[0]
-    assert authorization == "Bearer secret"
-    assert json.loads(body)["groupLabels"] == {"alertname": "FlashmmDrawdown", "flashmm_bot": "maker-1"}
+        urlopen(Request(f"{server.base_url}/api/v2/alerts", json.dumps(told).encode(), headers), timeout=30).close()
+        groups = eventually(lambda: json.loads(get_text(f"{server.base_url}/api/v2/alerts/groups")))
+    assert [(each["labels"], each["receiver"]["name"], len(each["alerts"])) for each in groups] == [
+        ({"alertname": "FlashmmDrawdown", "flashmm_bot": "maker-1"}, "team", 2)
+    ]
 
 
 @pytest.mark.skipif(find("tempo") is None, reason="no tempo: put a release's `tempo` on PATH")
