@@ -17,6 +17,7 @@ from flashmm_backends.ports import Completeness, EventPosition, EventTable, NotF
 from flashmm_instrumentation.semconv import EVENT_KINDS
 from flashmm_instrumentation.semconv import events as names
 from flashmm_orchestration.api._cursor import EventCursor, encoded, event_cursor, link
+from flashmm_orchestration.api._described import EventsForm, answers
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._rows import PageSize
@@ -66,7 +67,7 @@ def events_router(store: EventPages, clock: Clock, gate: Gate, size: PageSize) -
             {"kinds": [{"name": each.name, "description": each.description} for each in EVENT_KINDS.values()]}
         )
 
-    @router.get("/{kind}")
+    @router.get("/{kind}", responses=answers(EventsForm))
     async def events(
         request: Request,
         kind: Annotated[str, Path(examples=[names.FILL.name])],

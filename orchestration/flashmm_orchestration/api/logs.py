@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from flashmm_backends.ports import LogLine, LogReader, QueryRefused
+from flashmm_orchestration.api._described import LogsForm, answers
 from flashmm_orchestration.api._errors import problem
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._latest import Asked, LatestPage, latest_page
@@ -27,7 +28,7 @@ def logs_router(logs: LogReader, clock: Clock, gate: Gate, size: PageSize) -> AP
     """The route over the logs port. size: how long a page is."""
     router = APIRouter(prefix="/api/logs", tags=["logs"])
 
-    @router.get("")
+    @router.get("", responses=answers(LogsForm))
     async def log_lines(
         start: Annotated[str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.")] = "15m",
         end: Annotated[str, Query(description="The same; empty is now.")] = "",

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from flashmm_backends.ledger.remote import parse_where
 from flashmm_backends.ports import ORDER_FIELDS, OrderSummary, OrderTrace, QueryRefused, TraceReader
+from flashmm_orchestration.api._described import OrderForm, OrdersForm, answers
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._latest import Asked, LatestPage, latest_page
 from flashmm_orchestration.api._respond import json
@@ -22,7 +23,7 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
     """Routes over the traces port. size: how long a page is."""
     router = APIRouter(prefix="/api/orders", tags=["orders"])
 
-    @router.get("")
+    @router.get("", responses=answers(OrdersForm))
     async def list_orders(
         start: Annotated[str, Query(description="Nanoseconds, RFC 3339, or a duration back from now.")] = "15m",
         end: Annotated[str, Query(description="The same; empty is now.")] = "",
@@ -38,12 +39,12 @@ def orders_router(traces: TraceReader, clock: Clock, gate: Gate, size: PageSize)
             found = await _orders(traces, page, conditions)
             return await asyncio.to_thread(_answer, found, page, conditions)
 
-    @router.get("/")
+    @router.get("/", responses=answers(OrderForm))
     async def one_order_by_query(id: Annotated[str, Query(description="Any id at all.")]) -> Response:  # noqa: A002
         """One order, also where no path can hold its id, as `..`."""
         return await one_order(id)
 
-    @router.get("/" + rest("order_id"))
+    @router.get("/" + rest("order_id"), responses=answers(OrderForm))
     async def one_order(order_id: str) -> Response:
         """One order: its placement's spans, later spans, and events, in order of time."""
         async with gate.passed():

@@ -7,6 +7,7 @@ from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from flashmm_orchestration.api._described import HealthForm, answers
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._wire import Json
 from flashmm_orchestration.health import Component, Health, Status
@@ -28,7 +29,7 @@ def probes_router(health: Health, registry: CollectorRegistry, more: Callable[[]
         missing = _told(health, lambda status: status is not Status.OK)
         return PlainTextResponse(missing or "ok\n", 503 if missing else 200)
 
-    @router.get("/health")
+    @router.get("/health", responses=answers(HealthForm))
     async def report() -> Response:
         """Every component's state, and the state of the data."""
         components: list[Json] = [_component(item) for item in health.components]

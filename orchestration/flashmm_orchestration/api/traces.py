@@ -5,6 +5,7 @@ from fastapi.responses import Response
 
 from flashmm_backends.ports import NotFound, TraceReader
 from flashmm_instrumentation.semconv import attributes as attr
+from flashmm_orchestration.api._described import TraceForm, answers
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._wire import span as span_body
@@ -14,7 +15,7 @@ def traces_router(traces: TraceReader, gate: Gate) -> APIRouter:
     """Routes over the traces port."""
     router = APIRouter(prefix="/api/traces", tags=["traces"])
 
-    @router.get("/{trace_id}")
+    @router.get("/{trace_id}", responses=answers(TraceForm))
     async def one_trace(trace_id: str) -> Response:
         """The spans of a trace by its id in hexadecimal; `order_id` is empty where it is about none."""
         async with gate.passed():
