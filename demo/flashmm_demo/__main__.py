@@ -16,6 +16,7 @@ from flashmm_demo._run import CannotSend, NothingToRecordTo
 from flashmm_demo._session import open_venue
 
 _Add = Callable[..., object]
+_ORDERS: Final = "flashmm_demo._slot"
 _EXAMPLES: Final = """examples:
   flashmm demo                                   send to `flashmm up` on this machine
   flashmm demo --endpoint http://10.0.0.5:4317   send elsewhere
@@ -85,9 +86,10 @@ def _speed(text: str) -> float | None:
 
 
 def _print_warnings() -> None:
-    """On standard error; what is below goes out by OTLP alone."""
+    """On standard error; what is below, and what befalls single orders, goes out by OTLP alone."""
     console = logging.StreamHandler()
     console.setLevel(logging.WARNING)
+    console.addFilter(lambda record: record.name != _ORDERS)
     logging.basicConfig(handlers=[console], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
@@ -96,8 +98,26 @@ def _print_json(value: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def _print_line(value: Mapping[str, Any]) -> None:
+    """Where it sends and how to end it; then that it has ended."""
+    if value["event"] == "ended":
+        line = "the demo has ended"
+    elif "record" in value:
+        line = f"recording {value['feed']} to {value['record']}; Ctrl-C ends it"
+    else:
+        line = f"{value['bot']} trades on {value['feed']} and sends to {value['endpoint']}; Ctrl-C ends it"
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _print_nothing(_: Mapping[str, Any]) -> None:
-    pass
+    """Whoever tells the endpoint by standard input has a console of its own."""
+
+
+def _teller(given: dict[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    if given.pop("json"):
+        return _print_json
+    return _print_nothing if given["endpoint"] == "-" else _print_line
 
 
 def _check(settings: DemoSettings, *, recording: bool) -> None:
@@ -117,7 +137,7 @@ def run(arguments: Sequence[str]) -> int:
     _print_warnings()
     given = vars(parser().parse_args(arguments))
     program = record if given.pop("record_only") else main
-    tell = _print_json if given.pop("json") else _print_nothing
+    tell = _teller(given)
     try:
         _check(settings_of(given), recording=program is record)
     except DemoError as error:

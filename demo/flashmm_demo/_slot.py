@@ -209,7 +209,7 @@ class Slot:
         order = self._order_of(order_id)
         if order is None or self.state not in _AWAITING:
             return
-        _log.info("no answer for order %s", order_id)
+        _log.warning("no answer for order %s", order_id)
         self.state = SlotState.UNKNOWN
         self._count_placement("unknown")
         order.timed_out(_NO_ANSWER)
@@ -308,7 +308,7 @@ class Slot:
 
     def _back_off(self, reason: str, now_ns: int) -> None:
         self.not_before_ns = now_ns + _BACK_OFF_NS
-        _log.info("order rejected: %s", reason)
+        _log.warning("order rejected: %s", reason)
 
     def _count_placement(self, outcome: str) -> None:
         """Each placement has one outcome, the first that was heard of it."""

@@ -152,7 +152,7 @@ def side(value: Side) -> Side:
     try:
         return Side(value)
     except ValueError:
-        raise Misuse(MisuseReason.UNKNOWN_SIDE, f"{value!r} is neither BUY nor SELL") from None
+        raise Misuse(MisuseReason.UNKNOWN_SIDE, f"{value!r} is no side: pass the constant BUY or SELL") from None
 
 
 def liquidity(value: Liquidity) -> Liquidity:
@@ -160,7 +160,9 @@ def liquidity(value: Liquidity) -> Liquidity:
     try:
         return Liquidity(value)
     except ValueError:
-        raise Misuse(MisuseReason.UNKNOWN_LIQUIDITY, f"{value!r} is neither MAKER nor TAKER") from None
+        raise Misuse(
+            MisuseReason.UNKNOWN_LIQUIDITY, f"{value!r} is no liquidity: pass the constant MAKER or TAKER"
+        ) from None
 
 
 def _pairs(levels: Iterable[tuple[Number, Number]], name: str) -> list[tuple[Number, Number]]:

@@ -53,7 +53,8 @@ class Owners:
         for resource in resources:
             owner = _owner(resource.attributes)
             self._senders.put(resource.id, Sender(owner, _run(resource.attributes)))
-            if owner.bot and (item := self._announcement(owner, resource.attributes)):
+            is_probe = resource.attributes.get(attr.SERVICE_NAME) == attr.PROBE
+            if owner.bot and not is_probe and (item := self._announcement(owner, resource.attributes)):
                 found.append({**item, "time_ms": time_ms})
         return found
 

@@ -1,6 +1,8 @@
 """What the OpenAPI document says of answers is so: the running product's, after a short demo."""
 
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -88,3 +90,14 @@ def test_an_answer_of_another_form_is_seen(http: httpx.Client, examples: Mapping
     schema = {"$ref": "#/components/schemas/OrderSummaryForm"}
     for wrong in ({**order, "side": 1}, {**order, "more": 1}, {name: order[name] for name in order if name != "bot"}):
         assert len(list(faults(wrong, schema, document["components"]["schemas"]))) == 1
+
+
+def test_the_how_tos_program_reads_the_fills(session: Session, http: httpx.Client) -> None:
+    """The Arrow program of the how-to, at this server's address, has as many rows as the JSON."""
+    text = (Path(__file__).parents[2] / "docs/how-to/events.md").read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(source.replace("http://127.0.0.1:8080", session.product.http), found)
+    seqs = http.get("/api/events/flashmm.fill?start=1h&limit=1000").json()["columns"]["seq"]
+    assert len(seqs) > 0
+    assert found["fills"].column("seq").to_pylist() == seqs

@@ -71,9 +71,21 @@ def test_the_tutorials_bot_runs_and_is_seen(product: Product) -> None:
     answer = run(product, "query", 'flashmm_fills_total{job="flashmm/first-bot"}', "--json")
     result = json.loads(answer.stdout)["data"]["result"]
     assert sum(float(series["value"][1]) for series in result) == 200
+    for part, earned in (("realized", 0.630), ("unrealized", 0.0196), ("fees", 6.0)):
+        told = run(product, "query", f'flashmm_pnl_{part}{{job="flashmm/first-bot"}}', "--json").stdout
+        assert float(json.loads(told)["data"]["result"][0]["value"][1]) == pytest.approx(earned, rel=0.01)
     spread = run(product, "query", 'flashmm_quote_spread_ratio{job="flashmm/first-bot"}', "--last", "5m")
     assert spread.returncode == 0
     assert "flashmm_quote_spread_ratio" in spread.stdout
+
+
+def test_a_misspelt_metric_is_told_with_the_one_that_was_meant(product: Product) -> None:
+    """On standard error, alone and within an expression; a name that is like none says only that there is nothing."""
+    for asked in ("flashmm_fils_total", 'sum(rate(flashmm_fils_total{flashmm_side="buy"}[1m])) by (flashmm_bot)'):
+        answer = run(product, "query", asked)
+        assert (answer.returncode, answer.stdout) == (0, "")
+        assert answer.stderr == "flashmm: no series; did you mean flashmm_fills_total?\n"
+    assert "nothing with that name" in run(product, "query", "teapot").stderr
 
 
 def test_every_example_of_the_apis_page_answers(product: Product) -> None:

@@ -85,7 +85,7 @@ def spread_advantage(scope: Scope) -> Panel:
     about = About(
         "Tighter than the market",
         "The market's spread without our orders less ours, averaged over those moments of the last five minutes in "
-        "which we quoted both sides and it was known. A description: it has no statement of uncertainty.",
+        "which we quoted both sides and it was known. No confidence interval.",
         panels.BASIS_POINTS,
         panels.BELOW_ZERO_IS_BAD,
         base="red",

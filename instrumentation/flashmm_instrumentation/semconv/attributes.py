@@ -10,6 +10,9 @@ DEPLOYMENT_ENVIRONMENT: Final = "deployment.environment.name"
 NAMESPACE: Final = "flashmm"
 """The value of `service.namespace` for everything that this project emits."""
 
+PROBE: Final = "doctor"
+"""The value of `service.name` of probes of the path, which no list of bots shows."""
+
 BOT: Final = "flashmm.bot"
 ACCOUNT: Final = "flashmm.account"
 RUN: Final = "flashmm.run"

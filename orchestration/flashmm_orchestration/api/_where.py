@@ -6,6 +6,7 @@ from typing import Final
 
 from flashmm_backends.ports import QueryRefused
 from flashmm_instrumentation.semconv import EVENT_KINDS, Field, FieldType
+from flashmm_orchestration._sources import nearest
 
 _INT_MAX: Final = 2**63 - 1
 _SENDER: Final = (
@@ -29,6 +30,11 @@ def parse_conditions(kind: str, parameters: Sequence[str]) -> Mapping[str, str]:
         _check(fields[name], value)
         conditions[name] = value
     return conditions
+
+
+def kinds_like(kind: str) -> str:
+    """Which kind was meant, or where all are listed."""
+    return nearest(kind, EVENT_KINDS).removeprefix("; ") or "/api/events lists the kinds"
 
 
 def _check(field: Field, value: str) -> None:

@@ -22,7 +22,7 @@ from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
 from flashmm_orchestration.api._rows import PageSize
 from flashmm_orchestration.api._times import parse_window
-from flashmm_orchestration.api._where import parse_conditions
+from flashmm_orchestration.api._where import kinds_like, parse_conditions
 from flashmm_orchestration.api._wire import Json, completeness_alone, event_table
 from flashmm_orchestration.api.app import Clock
 
@@ -87,7 +87,7 @@ def events_router(store: EventPages, clock: Clock, gate: Gate, size: PageSize) -
         Accept asks for one, holds the whole window, or the `limit` rows after `after`.
         """
         if kind not in EVENT_KINDS:
-            raise NotFound(f"event kind {kind!r}")
+            raise NotFound(f"event kind {kind[:64]!r} ({kinds_like(kind)})")
         conditions = parse_conditions(kind, where or [])
         place = event_cursor(cursor) if cursor else None
         window = place.window if place else parse_window(start, end, clock())

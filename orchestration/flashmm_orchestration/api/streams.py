@@ -12,6 +12,7 @@ from flashmm_backends.ports import NotFound
 from flashmm_instrumentation.semconv import EVENT_KINDS, events
 from flashmm_orchestration.api._gate import Gate
 from flashmm_orchestration.api._respond import json
+from flashmm_orchestration.api._where import kinds_like
 from flashmm_orchestration.api._wire import Json
 
 _Gaps = Annotated[dict[str, list[tuple[int, int]]], Body(description="Numbers that no ledger has, by run.")]
@@ -44,7 +45,7 @@ def streams_router(store: ledger.Ledger, gate: Gate) -> APIRouter:
 
 def _known(kind: str) -> str:
     if kind not in EVENT_KINDS:
-        raise NotFound(f"event kind {kind!r}")
+        raise NotFound(f"event kind {kind[:64]!r} ({kinds_like(kind)})")
     return kind
 
 

@@ -22,7 +22,7 @@ from flashmm_instrumentation.semconv import events
 
 METRIC: Final = "flashmm.doctor.probe"
 SERIES: Final = "flashmm_doctor_probe"
-SERVICE: Final = "doctor"
+SERVICE: Final = attr.PROBE
 _INFO: Final = 9
 
 Request = ExportMetricsServiceRequest | ExportTraceServiceRequest | ExportLogsServiceRequest

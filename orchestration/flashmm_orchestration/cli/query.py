@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from flashmm_orchestration.cli._client import Client
 
 _POINTS: Final = 60
+_IN_BRACES: Final = re.compile(r"\{[^}]*\}")
+_METRIC: Final = re.compile(r"[a-zA-Z_:][\w:]*\b(?!\s*[(\w])")
 EXAMPLES: Final = examples(
     "flashmm query 'rate(flashmm_fills_total[1m])'",
     "flashmm query flashmm_pnl_realized --last 1h",
@@ -45,12 +48,14 @@ def query(
     answer = _range(client, promql, last) if last else client.prometheus("/api/v1/query", {"query": promql})
     if json:
         say_json(answer)
-    elif answer.get("status") == "success":
+    elif answer.get("status") == "success" and not _is_empty(answer["data"]):
         say(_text(client, answer["data"]))
     if answer.get("status") != "success":
         if not json:
             typer.echo(f"flashmm: {answer.get('errorType')}: {answer.get('error')}", err=True)
         raise typer.Exit(1)
+    if _is_empty(answer["data"]):
+        typer.echo(f"flashmm: no series{_meant(client, promql)}", err=True)
 
 
 def _range(client: Client, promql: str, last: str) -> dict[str, Any]:
@@ -75,9 +80,25 @@ def _seconds(text: str) -> float:
 def _text(client: Client, data: dict[str, Any]) -> str:
     if not _has_series(data):
         return str(data["result"][1])
-    if not data["result"]:
-        return "no series: nothing with that name and those labels has a sample there"
     return printed(data["result"], _unit(client, data), width())
+
+
+def _is_empty(data: dict[str, Any]) -> bool:
+    return _has_series(data) and not data["result"]
+
+
+def _meant(client: Client, promql: str) -> str:
+    """The known metric that is next to one that is not, else why there may be none."""
+    from flashmm_orchestration._sources import nearest
+    from flashmm_orchestration.cli._client import NoAnswer
+
+    try:
+        known: list[str] = client.get("/api/v1/label/__name__/values", {})["data"]
+    except (NoAnswer, KeyError):
+        known = []
+    asked = [name for name in _METRIC.findall(_IN_BRACES.sub("", promql)) if name not in known]
+    hints = (nearest(name, known) for name in asked)
+    return next(filter(None, hints), ": nothing with that name and those labels has a sample there")
 
 
 def _unit(client: Client, data: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ def up(
     wanted = _wanted(services, settings)
     of_the_demo = _demo_options(feed, speed, binance_stream_url, binance_rest_url)
     if of_the_demo and not demo:
-        raise typer.BadParameter("that is the demo's: add --demo", param_hint=", ".join(of_the_demo))
+        raise typer.BadParameter("only works with --demo", param_hint=", ".join(of_the_demo))
     if demo and settings.ledgers.urls:
         raise typer.BadParameter("there is no receiver here to send to (ledgers.urls)", param_hint="--demo")
     os.umask(0o077)  # the ledger is the user's own: orders, positions, P&L
@@ -176,6 +176,7 @@ def _signals_cancel(task: asyncio.Task[object]) -> Generator[None]:
 
     def end() -> None:
         if not task.cancelling():  # a second one would cut short what the first one began
+            typer.echo("flashmm: ending; what was received is kept", err=True)
             task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):

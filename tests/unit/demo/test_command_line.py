@@ -99,6 +99,18 @@ def test_json_tells_where_a_recording_goes_and_how_long_it_is(
     assert ended == {"event": "ended", "messages": len(file.read_text().splitlines())}
 
 
+def test_a_line_says_where_it_goes_and_one_that_it_is_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --json, for people."""
+    target = tmp_path / "out.jsonl"
+    run(["--record-only", "--record", str(target), "--duration", "1", "--speed", "max"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"recording simulated to {target}; Ctrl-C ends it",
+        "the demo has ended",
+    ]
+
+
 def test_errors_end_the_program_with_one_line(tmp_path: Path) -> None:
     """No traceback, and exit code 2, for a missing, empty or garbled recording, a missing file name, a wrong feed."""
     garbage = tmp_path / "garbage.gz"

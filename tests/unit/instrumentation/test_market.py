@@ -251,7 +251,10 @@ class Shortest(float):
             lambda m: m.order(BUY, 100, 1, "o").filled("f", 100, 1, "free", "USDT", "maker"),
             "fee 'free' is not a number",
         ),
-        (lambda m: m.order(BUY, 100, 1, "o").filled("f", 100, 1, 0, "USDT", "none"), "neither MAKER nor TAKER"),
+        (
+            lambda m: m.order(BUY, 100, 1, "o").filled("f", 100, 1, 0, "USDT", "none"),
+            "pass the constant MAKER or TAKER",
+        ),
         (lambda m: m.inventory(math.inf), "position inf is not a finite number"),
         (lambda m: m.position(1, "dear"), "average_price 'dear'"),
         (lambda m: m.funding("all"), "amount 'all'"),

@@ -61,6 +61,19 @@ async def events_client(
         yield ledger, http
 
 
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [("flashmm.fil", "did you mean flashmm.fill?"), ("x", "/api/events lists the kinds"), ("y" * 999, "lists")],
+)
+async def test_a_kind_that_is_none_is_told_with_the_near_one(tmp_path: Path, kind: str, hint: str) -> None:
+    """404, with what was meant, or where all kinds are."""
+    async with events_client(tmp_path) as (_, http):
+        answer = await http.get(f"/api/events/{kind}")
+    assert answer.status_code == 404
+    assert hint in answer.json()["error"]["message"]
+    assert len(answer.text) < 300
+
+
 async def pages(http: httpx.AsyncClient, address: str) -> AsyncIterator[Mapping[str, Any]]:
     following: str | None = address
     while following:

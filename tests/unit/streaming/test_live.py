@@ -570,6 +570,12 @@ class TestBots:
         assert "bots" not in projection.project(Bot().hello(NOW))
         assert only(projection.project(Bot(run="run-2").hello(NOW)), "bots")["run"] == "run-2"
 
+    def test_a_probe_is_none(self):
+        """What `flashmm doctor` sends is nobody's."""
+        told = Bot().hello(NOW)
+        probes = [replace(each, attributes={**each.attributes, "service.name": "doctor"}) for each in told.resources]
+        assert "bots" not in Projection().project(replace(told, resources=probes))
+
     def test_production_is_no_demo(self):
         """Only the environment `demo` is a demo."""
         assert only(Projection().project(Bot(environment="production").hello(NOW)), "bots")["demo"] is False

@@ -8,11 +8,15 @@ import { only } from "./query.js";
 const LINES_MAX = 100;
 const NONE = "None here in this time range. Lines that bots send to a Collector go on to its Loki, and are read in Grafana.";
 
+/** `service.name` of what `flashmm doctor` sends. */
+const PROBE = "doctor";
+
 /** The latest lines of the range, of the chosen bot where one is chosen. */
 export function logLines(_, body) {
   return async (chosen, seconds) => {
     const bot = only(chosen.bot);
-    const { logs, next, sorry } = await ask({ start: `${seconds}s`, limit: LINES_MAX, ...(bot ? { bot } : {}) });
+    const { logs: all, next, sorry } = await ask({ start: `${seconds}s`, limit: LINES_MAX, ...(bot ? { bot } : {}) });
+    const logs = all?.filter((line) => line.service !== PROBE);
     const rest = next ? [el("p", { className: "about" }, `The latest ${LINES_MAX}.`)] : [];
     const none = el("p", { className: "nothing" }, sorry ?? NONE);
     body.replaceChildren(...(logs?.length ? [...rest, el("div", { className: "life" }, ...logs.flatMap(row))] : [none]));
