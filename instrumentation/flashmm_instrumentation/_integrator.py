@@ -105,12 +105,12 @@ class SpreadIntegrator:
         """Our own orders from at_ns on, empty where we do not quote."""
         self._take(at_ns, partial(self._sight.quotes, bids, asks), _OURS)
 
-    def doubt(self, at_ns: int, order_id: str, side: Side, levels: Levels) -> None:
+    def doubt(self, at_ns: int, order_id: str, side: Side, levels: Levels, *, rested: bool = False) -> None:
         """Where an order of ours may be from at_ns on, besides or instead of what quotes() told; nowhere: no doubt.
 
         It is never counted as the market's, nor the market's quantity as ours: see OwnSide.
         """
-        self._take(at_ns, partial(self._enter_doubt, order_id, side, levels), _OURS)
+        self._take(at_ns, partial(self._enter_doubt, order_id, side, levels, rested=rested), _OURS)
 
     def trade(self, at_ns: int, quantity: int) -> None:
         """A public trade (our own fills are among them on most venues)."""
@@ -251,8 +251,8 @@ class SpreadIntegrator:
         self._sums.updates += 1
         self._sight.book(bids, asks)
 
-    def _enter_doubt(self, order_id: str, side: Side, levels: Levels) -> None:
-        if not self._sight.doubt(order_id, side, levels):
+    def _enter_doubt(self, order_id: str, side: Side, levels: Levels, *, rested: bool) -> None:
+        if not self._sight.doubt(order_id, side, levels, rested=rested):
             self._trouble(MisuseReason.TOO_MANY_IN_DOUBT)
 
     def _enter_trade(self, quantity: int) -> None:

@@ -78,7 +78,7 @@ class Order:
             self._placement.mark(Stage.RECEIVE, handled_ns)
         self._aftermath = Aftermath(scope, side, self._placement.span, attributes)
         self._report(OrderState.PENDING, now_ns)
-        self._where.doubt(self._record.resting(price, quantity), now_ns)
+        self._where.doubt(self._record.resting(price, quantity), now_ns, rested=False)
 
     @property
     def boundary(self) -> Boundary:

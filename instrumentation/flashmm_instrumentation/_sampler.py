@@ -63,11 +63,11 @@ class Sampler:
             with self._lock:
                 self._integrator.quotes(at_ns, bids, asks)
 
-    def doubt(self, at_ns: int, order_id: str, side: Side, levels: Levels) -> None:
+    def doubt(self, at_ns: int, order_id: str, side: Side, levels: Levels, *, rested: bool) -> None:
         """Where an order may be from at_ns on; see SpreadIntegrator.doubt."""
         if self._state is _State.RUNNING:
             with self._lock:
-                self._integrator.doubt(at_ns, order_id, side, levels)
+                self._integrator.doubt(at_ns, order_id, side, levels, rested=rested)
 
     def trade(self, at_ns: int, quantity: int) -> None:
         """A public trade."""

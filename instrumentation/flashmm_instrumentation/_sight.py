@@ -43,9 +43,9 @@ class MarketSight:
         self._own_asks.tell(asks)
         self.rates = self._derived()
 
-    def doubt(self, order_id: str, side: Side, levels: Levels) -> bool:
+    def doubt(self, order_id: str, side: Side, levels: Levels, *, rested: bool) -> bool:
         """Where an order may be; see OwnSide. The next book is the first that it matters for."""
-        return (self._own_bids if side is Side.BUY else self._own_asks).doubt(order_id, levels)
+        return (self._own_bids if side is Side.BUY else self._own_asks).doubt(order_id, levels, rested=rested)
 
     def _derived(self) -> Rates:
         bids, asks = self.bids, self.asks

@@ -208,6 +208,21 @@ def test_predictions_made_before_sight_was_lost_are_not_judged() -> None:
     assert model.accuracy is None
 
 
+def test_features_are_what_they_are_called() -> None:
+    """A book of 3 to 1 at 1 bp of half a spread leans by a half; a rise of 2 bp fades, the fast one faster."""
+    state = FeatureState()
+    state.top(0, 9_998.0)
+    state.top(0, 10_000.0)
+    state.trade(trade("10001", "2", buyer_is_maker=False))
+    top = Top(Decimal(9_999), Decimal(3), Decimal(10_001), Decimal(1))
+    move_bp = (10_000 / 9_998 - 1) * 1e4
+    assert state.vector(0, top) == pytest.approx((0.5, 0.5, math.tanh(7.5), move_bp, move_bp), abs=1e-6)
+    faded = move_bp * math.exp(-1), move_bp * math.exp(-1 / 6)
+    assert state.vector(500_000_000, top)[3:] == pytest.approx(faded)
+    wide = Top(Decimal(9_998), Decimal(1), Decimal(10_002), Decimal(3))
+    assert state.vector(0, wide)[:2] == pytest.approx((-0.5, -1.0))
+
+
 def test_features_are_bounded_whatever_the_book() -> None:
     """Imbalance within one, the others within three."""
     state = FeatureState()

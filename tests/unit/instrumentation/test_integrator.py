@@ -43,6 +43,7 @@ class Change:
     asks: Side = ()
     assignment: str | None = None
     order_id: str = ""
+    rested: bool = False
 
 
 @dataclass
@@ -108,16 +109,52 @@ class Oracle:
         before = [change for change in quotes if change.key < book.key]
         told = sum_at(getattr(before[-1], side), price) if before else 0
         amounts = {told}
-        for levels in self.in_doubt(book, side):
+        for order_id, levels in self.in_doubt(book, side).items():
+            signs = (-1,) if self.is_told(order_id, price, book, side) else (-1, 1)
             for quantity in [quantity for at, quantity in levels if at == price]:
-                amounts |= {amount + sign * quantity for amount in amounts for sign in (-1, 1)}
+                amounts |= {amount + sign * quantity for amount in amounts for sign in signs}
         since = {sum_at(getattr(change, side), price) for change in quotes if change.key > book.key}
         return {max(0, amount) for amount in amounts} | {amount for amount in since if amount > told}
 
-    def in_doubt(self, book: Change, side: str) -> list[Side]:
-        """Where each order may be that was in doubt when the book came."""
-        before = sorted((c for c in self.changes if c.kind == "doubt" and c.key < book.key), key=lambda c: c.key)
-        return list({change.order_id: getattr(change, side) for change in before}.values())
+    def in_doubt(self, now: Change, side: str) -> dict[str, Side]:
+        """Where each order may be that was in doubt just before something was told."""
+        found = {change.order_id: getattr(change, side) for change in self.before("doubt", now)}
+        return {order_id: levels for order_id, levels in found.items() if levels}
+
+    def before(self, kind: str, now: Change) -> list[Change]:
+        found = (change for change in self.changes if change.kind == kind and change.key < now.key)
+        return sorted(found, key=lambda change: change.key)
+
+    def is_told(self, order_id: str, price: int, book: Change, side: str) -> bool:
+        """Whether the quotes hold the order: they did when the doubt began, and told no less there from then on.
+
+        And none less anywhere since the book before that, which may have been this order's.
+        """
+        own = [change for change in self.before("doubt", book) if change.order_id == order_id]
+        begin = list(itertools.takewhile(lambda change: getattr(change, side), reversed(own)))[-1]
+        others = self.in_doubt(begin, side)
+        held = any(at == price for levels in others.values() for at, _ in levels)
+        wanted = sum_at(getattr(begin, side), price)
+        return (
+            begin.rested
+            and not held
+            and 0 < wanted <= sum_at(self.quotes_at(begin, side), price)
+            and not self.fell(self.last_book(begin), begin, side)
+            and not self.fell(begin, book, side, price)
+        )
+
+    def quotes_at(self, now: Change, side: str) -> Side:
+        return getattr(next(reversed(self.before("quotes", now)), Change(now.key, "")), side)
+
+    def last_book(self, now: Change) -> Change:
+        return next(reversed(self.before("book", now)), Change((-1, 0, 0, 0, 0), ""))
+
+    def fell(self, since: Change, until: Change, side: str, price: int | None = None) -> bool:
+        """Whether the quotes of a price, or of any, went down in between."""
+        quotes = [c for c in self.before("quotes", until) if c.key > since.key]
+        told = [self.quotes_at(since, side), *(getattr(change, side) for change in quotes)]
+        prices = {at for levels in told for at, _ in levels} if price is None else {price}
+        return any(sum_at(a, at) > sum_at(b, at) for a, b in itertools.pairwise(told) for at in prices)
 
 
 def sum_at(levels: Side, price: int) -> int:
@@ -207,11 +244,11 @@ class Harness:
         self.integrator.quotes(at_ns, bids, asks)
         self.oracle.changes.append(Change(self.key(at_ns, 1), "quotes", bids=bids, asks=asks))
 
-    def doubt(self, at_ns: int, order_id: str, side: str, levels: Side) -> None:
-        self.integrator.doubt(at_ns, order_id, attr.Side(side), levels)
+    def doubt(self, at_ns: int, order_id: str, side: str, levels: Side, *, rested: bool = False) -> None:
+        self.integrator.doubt(at_ns, order_id, attr.Side(side), levels, rested=rested)
         key = self.key(at_ns, 1)
         where = {"bids" if side == "buy" else "asks": levels}
-        self.oracle.changes.append(Change(key, "doubt", order_id=f"{side}{order_id}", **where))
+        self.oracle.changes.append(Change(key, "doubt", order_id=f"{side}{order_id}", rested=rested, **where))
 
     def assign(self, at_ns: int, assignment: str) -> None:
         self.integrator.assignment(at_ns, assignment)
@@ -272,6 +309,7 @@ class Step:
     asks: Side
     order_id: str
     side: str
+    rested: bool
 
 
 @st.composite
@@ -286,6 +324,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
             draw(levels(bids=False)),
             draw(st.sampled_from("ab")),
             draw(st.sampled_from(["buy", "sell"])),
+            draw(st.booleans()),
         )
         for _ in range(draw(st.integers(1, 25)))
     ]
@@ -299,7 +338,8 @@ def tell(harness: Harness, step: Step, at_ns: int, number: int) -> None:
         case "quotes":
             harness.quotes(at_ns, step.bids, step.asks)
         case "doubt":
-            harness.doubt(at_ns, step.order_id, step.side, step.bids if step.side == "buy" else step.asks)
+            levels = step.bids if step.side == "buy" else step.asks
+            harness.doubt(at_ns, step.order_id, step.side, levels, rested=step.rested)
         case "answer":
             harness.doubt(at_ns, step.order_id, step.side, ())
         case "trade":

@@ -430,6 +430,22 @@ def test_an_amended_order_may_be_at_either_price(market: Market, captured: Captu
     assert unknown(captured)[0] == (4, "240000000")
 
 
+def test_an_order_under_cancel_counts_once(market: Market, captured: Capture) -> None:
+    """The quotes still tell it: a level that holds more than it does is the market's, answered or not."""
+    market.quoting("100.2", 1, None, None)
+    order = market.order(BUY, "100.2", 1, "o-1")
+    order.acked()
+    shown(market, captured, [("100.2", "1.5"), ("100.1", 9)])
+    captured.clock.advance(ms=100)
+    order.cancel_requested()
+    shown(market, captured, [("100.2", "1.5"), ("100.1", 9)], 100)
+    market.quoting(None, None, None, None)
+    shown(market, captured, [("100.2", 1), ("100.1", 9)], 400)
+    captured.clock.advance(ms=600)
+    captured.tick()
+    assert unknown(captured)[0] == (4, "180000000")
+
+
 def test_a_refused_amend_ends_the_doubt(market: Market, captured: Capture) -> None:
     """The order is where it was; one that has ended is in no doubt, whatever is asked of it."""
     market.quoting("100.2", 1, None, None)
