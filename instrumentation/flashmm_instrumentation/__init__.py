@@ -1,5 +1,6 @@
 """Thin OpenTelemetry instrumentation for market-making bots. Start with setup()."""
 
+from os import environ
 from typing import TYPE_CHECKING
 
 from flashmm_instrumentation.late import late
@@ -27,6 +28,9 @@ else:
             "setup": "_setup",
         },
     )
+
+# Read when gRPC is imported: else each try of a failed handshake is a line on standard error, beside the bot's log.
+environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 BUY = Side.BUY
 SELL = Side.SELL

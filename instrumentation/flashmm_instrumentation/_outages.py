@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flashmm_instrumentation._answers import Answer, Verdict
+from flashmm_instrumentation._mistakes import told
 
 logger = logging.getLogger("flashmm_instrumentation")
 
@@ -76,7 +77,7 @@ class Outages:
             outage.said = outage.said or say
         if say:
             logger.warning(
-                "%s takes no telemetry: %s; records wait, and the next line tells when it is over", door, why
+                "%s takes no telemetry: %s; records wait, and the next line tells when it is over", door, told(why)
             )
 
     def _end(self, signal: str) -> None:

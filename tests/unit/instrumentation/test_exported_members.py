@@ -10,4 +10,4 @@ def test_all_is_sorted_and_there() -> None:
         assert sorted(package.__all__) == sorted(set(package.__all__))
         assert all(hasattr(package, name) for name in package.__all__)
     public = {name for name in vars(flashmm_instrumentation) if not name.startswith("_")}
-    assert public - set(flashmm_instrumentation.__all__) <= {"TYPE_CHECKING", "late", "semconv", "testing"}
+    assert public - set(flashmm_instrumentation.__all__) <= {"TYPE_CHECKING", "environ", "late", "semconv", "testing"}
