@@ -8,7 +8,7 @@ from itertools import dropwhile
 from flashmm_backends.ranges import Count, MemoryBytes
 from flashmm_streaming import _frames
 from flashmm_streaming._frames import Position
-from flashmm_streaming.streams import StreamKind
+from flashmm_streaming.streams import MARKET, StreamKind
 
 Symbols = frozenset[str] | None
 """What a subscription lets through; None is everything."""
@@ -16,10 +16,14 @@ Symbols = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One published item. symbol is empty where the item concerns no single instrument."""
+    """One published item. symbol is empty where the item concerns no single instrument.
+
+    market: of a lossless stream, whose it is, and where.
+    """
 
     offset: int
     symbol: str
+    market: tuple[object, ...]
     key: tuple[object, ...]
     json: bytes
 
@@ -86,9 +90,14 @@ class Channel:
         return (entry for entry in later if entry.wanted(symbols))
 
     def recent(self, count: int, symbols: Symbols) -> Sequence[Entry]:
-        """The last `count` kept items, in order."""
-        wanted = [entry for entry in self._history if entry.wanted(symbols)]
-        return wanted[-count:] if count else []
+        """The last `count` kept items in order, of a lossless stream those of each market: a busy bot hides no other."""
+        left: dict[tuple[object, ...], int] = {}
+        found: list[Entry] = []
+        for entry in reversed(self._history):
+            if entry.wanted(symbols) and (rest := left.get(entry.market, count)):
+                left[entry.market] = rest - 1
+                found.append(entry)
+        return found[::-1]
 
     def latest(self, symbols: Symbols, after: int = 0) -> Sequence[Entry]:
         """The latest item of each key, of those after an offset, in order of offset."""
@@ -102,7 +111,8 @@ class Channel:
 
     def _entry(self, offset: int, body: Mapping[str, object]) -> Entry:
         key = tuple(body.get(name) for name in self.kind.key)
-        return Entry(offset, str(body.get("symbol") or ""), key, _frames.item(body))
+        market = tuple(body.get(name) for name in MARKET) if self.kind.lossless else ()
+        return Entry(offset, str(body.get("symbol") or ""), market, key, _frames.item(body))
 
     def _keep(self, entry: Entry) -> None:
         self._history.append(entry)

@@ -23,27 +23,28 @@ class StreamKind:
         return not self.key
 
 
-_MARKET: Final = ("bot", "account", "venue", "symbol")
+MARKET: Final = ("bot", "account", "venue", "symbol")
+"""Whose an item is, and where."""
 
 STREAMS: Final[dict[str, StreamKind]] = {
     kind.name: kind
     for kind in (
         StreamKind("bots", "Who is there: bot, account, run, environment.", ("bot", "account")),
-        StreamKind("instruments", "What is traded: tick, lot, currencies.", _MARKET),
+        StreamKind("instruments", "What is traded: tick, lot, currencies.", MARKET),
         StreamKind("pnl", "Profit and loss by bot, account and currency.", ("bot", "account", "currency")),
         StreamKind(
-            "spread", "Our spread, the market's, tick-bound share and uptime: one second, and five minutes.", _MARKET
+            "spread", "Our spread, the market's, tick-bound share and uptime: one second, and five minutes.", MARKET
         ),
-        StreamKind("market", "Best bid, best ask and mid, the market's and ours.", _MARKET),
-        StreamKind("latency", "Order latency quantiles, whole and by stage, over a sliding window.", _MARKET),
-        StreamKind("inventory", "Position and its share of the limit.", _MARKET),
-        StreamKind("activity", "Orders and fills so far in the run, by market.", _MARKET),
+        StreamKind("market", "Best bid, best ask and mid, the market's and ours.", MARKET),
+        StreamKind("latency", "Order latency quantiles, whole and by stage, over a sliding window.", MARKET),
+        StreamKind("inventory", "Position and its share of the limit.", MARKET),
+        StreamKind("activity", "Orders and fills so far in the run, by market.", MARKET),
         StreamKind(
             "model",
             "Accuracy as the bot reports it, hit rate from predictions and outcomes.",
             ("bot", "account", "symbol", "model", "source"),
         ),
-        StreamKind("experiments", "Which arm of an experiment is in force.", (*_MARKET, "experiment")),
+        StreamKind("experiments", "Which arm of an experiment is in force.", (*MARKET, "experiment")),
         StreamKind("completeness", "Events received of those emitted.", ("bot", "account")),
         StreamKind("trades", "Our fills."),
         StreamKind("orders", "Order transitions and placements."),

@@ -99,6 +99,14 @@ class TestSubscribing:
         assert numbers(subscribe(hub, session, "trades")) == []
         assert numbers(subscribe(hub, session, "trades", recent=3)) == [7, 8, 9]
 
+    def test_recent_items_are_of_each_market(self):
+        """Those of a quiet bot come, however many a busy one has sent since."""
+        hub = hub_of()
+        hub.publish("trades", [{**fill(n), "bot": "quiet"} for n in range(3)])
+        hub.publish("trades", [fill(n) for n in range(100, 110)])
+        found = numbers(subscribe(hub, hub.join(lambda: None), "trades", recent=2))
+        assert found == [1, 2, 108, 109]
+
     def test_ping(self):
         """A ping is answered with its id."""
         hub = hub_of()

@@ -5,7 +5,7 @@ import { Series } from "./series.js";
 const OWNERS_MAX = 200;
 const LATEST_MAX = 10_000;
 const SERIES_MAX = 400;
-const ROWS_MAX = 800;
+const ROWS_MAX = 4_000;
 const SILENT_MS = 5_000;
 const GAPS = 5;
 const TOGETHER_MS = 100;
