@@ -56,11 +56,16 @@ export class Histories {
       const failure = await this.once(chart, at, signal);
       if (signal.aborted) return;
       this.said(chart, failure);
-      if (!failure) return void this.missing.delete(chart);
+      if (!failure) return void this.answered(chart);
       this.missing.add(chart);
       await pause(BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)]);
       if (signal.aborted || !this.connected()) return;
     }
+  }
+
+  answered(chart) {
+    this.missing.delete(chart);
+    this.asked.delete(chart);
   }
 
   /** Why it failed; "" where it did not. */
