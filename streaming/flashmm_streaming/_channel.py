@@ -90,7 +90,7 @@ class Channel:
         return (entry for entry in later if entry.wanted(symbols))
 
     def recent(self, count: int, symbols: Symbols) -> Sequence[Entry]:
-        """The last `count` kept items in order, of a lossless stream those of each market: a busy bot hides no other."""
+        """The last `count` kept items in order, of a lossless stream those of each market: none hides another's."""
         left: dict[tuple[object, ...], int] = {}
         found: list[Entry] = []
         for entry in reversed(self._history):

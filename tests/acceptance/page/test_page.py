@@ -171,7 +171,11 @@ async def test_nothing_is_polled(site, port, visit):
     feed_everything(site, Bot(), time.time_ns())
     await visit.open(port)
     await visit.value("pnl-net", "1234566.7")
-    await until(lambda: visit.page.evaluate("[flashmm.board.histories].every((each) => !each.wanted.size && !each.asked.size)"))
+    await until(
+        lambda: visit.page.evaluate(
+            "[flashmm.board.histories].every((each) => !each.wanted.size && !each.asked.size)"
+        )
+    )
     asked = []
     visit.page.on("request", lambda request: asked.append(request.url))
     bot = Bot()
