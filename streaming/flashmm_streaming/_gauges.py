@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -117,20 +118,30 @@ class Gauges:
         self._ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
         self._runs: Recent[tuple[str, str], str] = Recent(RUNS_MAX, forgotten.labels("last runs"))
 
-    def begin(self, bot: str, account: str, run: str) -> None:
-        """A bot's run: a later one than the last (runs are UUIDv7, ordered by time) begins at nothing."""
+    def begin(self, bot: str, account: str, run: str) -> list[tuple[str, dict[str, object]]]:
+        """A bot's run: a later one than the last (runs are UUIDv7, ordered by time) begins at nothing.
+
+        Returns items of what is counted in a run: the first order may be long in coming.
+        """
         before = self._runs.get((bot, account))
         if before is not None and run <= before:
-            return
+            return []
         self._runs.put((bot, account), run)
-        if before is not None:
-            self._forget_values(bot, account)
+        if before is None:
+            return []
+        counted = [each for each in self._forgotten(bot, account) if each.stream == "activity"]
+        return [(each.stream, self._item(each)) for each in counted]
 
-    def _forget_values(self, bot: str, account: str) -> None:
-        for subject in self._subjects.values():
-            if (subject.identity["bot"], subject.identity["account"]) == (bot, account):
-                for part in subject.parts.values():
-                    part.value = None
+    def _forgotten(self, bot: str, account: str) -> list[_Subject]:
+        """The bot's subjects, without their values."""
+        found = [
+            each
+            for each in self._subjects.values()
+            if (each.identity["bot"], each.identity["account"]) == (bot, account)
+        ]
+        for part in chain.from_iterable(each.parts.values() for each in found):
+            part.value = None
+        return found
 
     def learn(self, series: Sequence[SeriesMeta]) -> None:
         """Follow those that a stream shows."""

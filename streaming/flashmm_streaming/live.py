@@ -81,7 +81,8 @@ class Projection:
         met = self._owners.learn(batch.resources, now_ms)
         items["bots"] += met
         for bot in met:
-            self._gauges.begin(str(bot["bot"]), str(bot["account"]), str(bot["run"]))
+            for stream, item in self._gauges.begin(str(bot["bot"]), str(bot["account"]), str(bot["run"])):
+                items[stream].append(item)
 
     def _add_gauges(self, items: dict[str, list[Mapping[str, object]]], batch: Batch) -> None:
         self._gauges.learn(batch.series)

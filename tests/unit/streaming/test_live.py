@@ -151,6 +151,16 @@ def test_activity_sums_over_sides():
     assert (item["fills"], item["maker_fills"], item["orders"], item["rejected"]) == (5, 3, 8, 1)
 
 
+def test_activity_of_a_new_run_begins_at_nothing():
+    """At once: beside P&L of the new run, fills of the one before would be untrue until the first order."""
+    first, second = (Bot(run=f"01a204d8-000{number}") for number in (1, 2))
+    projection = Projection()
+    projection.project(first.points(NOW, [("flashmm_fills_total", 3.0, MARKET)]))
+    item = only(projection.project(second.hello(NOW)), "activity")
+    assert (item["fills"], item["orders"], item["rejected"]) == (0, 0, 0)
+    assert "activity" not in projection.project(second.hello(NOW))
+
+
 def test_stored_figures_are_those_of_the_last_run():
     """Of series stored by two runs the last one's count, at their own time; what arrives of it goes on there."""
     runs, stored = (Bot(run="run-1"), Bot(run="run-2")), []

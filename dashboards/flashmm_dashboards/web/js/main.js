@@ -88,7 +88,9 @@ const stream = new StreamClient(streamAddress(), STREAMS, {
 });
 stream.start();
 board.start();
-retention().catch(() => show(byId("retention"), false));
+const retained = () => retention().catch(() => show(byId("retention"), false));
+retained();
+setInterval(retained, 300_000);
 
 /** For whoever looks at the page from its console, and for its tests. */
 window.flashmm = { state, board, stream };

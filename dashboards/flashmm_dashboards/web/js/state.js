@@ -183,7 +183,8 @@ export class State {
     const key = keyOf("orders", item);
     const before = this.orders.get(key) ?? { snapshot, time_ms: item.time_ms };
     const { type, time_ms, ...rest } = item;
-    const state = type === "placement" ? (before.state ?? item.outcome) : item.state;
+    const same = type === "placement" || item.state === "replace_rejected";
+    const state = same ? (before.state ?? item.outcome) : item.state;
     keep(this.orders, key, { ...before, ...rest, state }, ROWS_MAX);
   }
 }
