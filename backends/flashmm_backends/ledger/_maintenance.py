@@ -12,11 +12,11 @@ from flashmm_backends.ledger._catalog import Catalog, counts
 from flashmm_backends.ledger._committer import Committer
 from flashmm_backends.ledger._head import Generation, Head
 from flashmm_backends.ledger._labels import SeriesIndex
-from flashmm_backends.ledger._memory import give_back
 from flashmm_backends.ledger._retention import Retention
 from flashmm_backends.ledger._sealing import Sealer
 from flashmm_backends.ledger._settings import LedgerSettings
 from flashmm_backends.ledger._telemetry import LedgerMetrics
+from flashmm_backends.memory import give_back
 
 _log = logging.getLogger("flashmm.ledger")
 

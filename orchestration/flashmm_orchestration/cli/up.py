@@ -76,6 +76,9 @@ def up(
 
     With ledgers.urls set: live page and API over those ledgers, with neither a receiver nor a ledger.
     """
+    from flashmm_backends.memory import hold_little
+
+    hold_little()  # before anything starts a thread
     import uvloop
 
     from flashmm_orchestration._ground import check_ground

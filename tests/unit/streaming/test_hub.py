@@ -1,5 +1,7 @@
 """The hub without sockets: what each session gets, in what order, and what it is told when it gets less."""
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import settings
@@ -162,6 +164,18 @@ class TestResuming:
         session = hub.join(lambda: None)
         begun = subscribe(hub, session, "trades", resume={"trades": {"epoch": "e", "offset": 0}})
         assert begun[0]["recovered"] is False
+
+    def test_history_takes_the_memory_that_its_bound_says(self):
+        """An item that is kept takes its text and a few objects, not the room that it was encoded in."""
+        hub = Hub("e", CollectorRegistry(), HistoryLimits(items=1_000))
+        items = [{"text": "x" * 400} for _ in range(1_000)]
+        tracemalloc.start()
+        try:
+            hub.publish("trades", items)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 1_000_000
 
     def test_states_are_bounded(self):
         """No more keys are kept than the limit; the oldest goes first."""
