@@ -60,17 +60,19 @@ def _watched(folder: Path, store: Server, exporter: str, **where: str) -> Genera
         yield path
 
 
-def _strike(path: Watched, make: Callable[[int], Request], away: Callable[[], object]) -> int:
-    """Kill the store a quarter into the load, start it again once `away` holds. What waits is bounded, and drains.
+def _strike(path: Watched, make: Callable[[int], Request], away: Callable[[float], object]) -> int:
+    """Kill the store a quarter into the load, start it again later. What waits is bounded, and drains.
 
+    away: whether it has been away for long enough, of the time of its death.
     Returns the last number that it may have had when it died.
     """
     with Load(path.bot, make) as load:
         load.until(LOAD // 4)
         path.store.kill()
+        killed = time.time()
         seen = load.acknowledged + 1
         load.until(LOAD // 2)
-        eventually(away, _PATIENCE_S)
+        eventually(lambda: away(killed), _PATIENCE_S)
         assert path.queue() <= 1.0
         path.store.start()
     eventually(lambda: path.queue() == 0, _PATIENCE_S)
@@ -88,7 +90,7 @@ def test_loki_killed_under_load(tmp_path: Path) -> None:
         running_loki(tmp_path) as store,
         _watched(tmp_path, store, "otlp_http/loki", LOKI_URL=store.base_url) as path,
     ):
-        _strike(path, lambda number: logs(line(f"{number}")), lambda: _missed(path))
+        _strike(path, lambda number: logs(line(f"{number}")), lambda _: _missed(path))
         eventually(lambda: path.up() == [1.0], _PATIENCE_S)
         wanted = {str(number) for number in range(1, LOAD + 1)}
         eventually(lambda: set(loki_lines(store, '{flashmm_bot="maker-1"}')) == wanted, 60)
@@ -104,7 +106,7 @@ def test_tempo_killed_under_load(tmp_path: Path) -> None:
     with running_tempo(tmp_path) as store:
         address = f"127.0.0.1:{store.ports['otlp']}"
         with _watched(tmp_path, store, "otlp_grpc/tempo", TEMPO_OTLP_ENDPOINT=address) as path:
-            seen = _strike(path, lambda number: traces(span("order", ids[number - 1])), lambda: _missed(path))
+            seen = _strike(path, lambda number: traces(span("order", ids[number - 1])), lambda _: _missed(path))
             eventually(lambda: path.up() == [1.0], _PATIENCE_S)
             for trace_id in ids[seen:]:
                 eventually(lambda trace_id=trace_id: tempo_trace(store, trace_id), 60)
@@ -114,7 +116,9 @@ def test_prometheus_killed_under_load(tmp_path: Path) -> None:
     """Every point is there afterwards; flashmm's own board showed the queue, Prometheus's shows the hole."""
     with _without_grafana(tmp_path) as path:
         began = time.time()
-        _strike(path, _point, lambda: _told(path) >= 4)  # each 10 s: longer than what a dot of the board stands for
+        _strike(
+            path, _point, lambda killed: _told(path, killed) >= 4
+        )  # each 10 s: longer than what a dot of the board stands for
         count = f"count(last_over_time(flashmm_pnl_realized[1h])) == {LOAD}"
         assert eventually(lambda: prometheus(path.store, count), _PATIENCE_S)
         eventually(lambda: admin.shown(path.store.base_url, "Servers", job="otel-collector") == [1.0], _PATIENCE_S)
@@ -143,8 +147,8 @@ def _point(number: int) -> Request:
     return metrics(gauge("flashmm.pnl.realized", 1, unit="", number=f"{number}"))
 
 
-def _told(path: Watched) -> int:
-    """How often the Collector has told flashmm that something waits for Prometheus."""
+def _told(path: Watched, since: float) -> int:
+    """How often the Collector has told flashmm since then that something waits for Prometheus."""
     expression = f'otelcol_exporter_queue_size{{exporter="{path.exporter}"}}[5m]'
     rows = get(f"{path.board}/api/v1/query", query=expression)["data"]["result"]
-    return sum(float(value) > 0 for row in rows for _, value in row["values"])
+    return sum(at > since and float(value) > 0 for row in rows for at, value in row["values"])

@@ -15,8 +15,6 @@ from tests.product import running_product
 
 pytestmark = pytest.mark.real
 
-_TRANSFER = event("flashmm.transfer", 1, venue="binance", transfer_id="t-1", amount="1", currency="USDT")
-
 
 @contextmanager
 def _certificate(folder: Path) -> Generator[tuple[Path, Path]]:
@@ -74,7 +72,8 @@ def test_flashmm_is_reached_over_tls(tmp_path: Path) -> None:
             "SSL_CERT_FILE": str(certificate),
         }
         with running_collector(tmp_path, "tls-auth", environment=environment) as collector:
-            for request in (logs(_TRANSFER), metrics(gauge("flashmm.pnl.realized", 1, unit=""))):
+            transfer = event("flashmm.transfer", 1, venue="binance", transfer_id="t-1", amount="1", currency="USDT")
+            for request in (logs(transfer), metrics(gauge("flashmm.pnl.realized", 1, unit=""))):
                 answer = _secure_status(collector, certificate.read_bytes(), "a-token", request)
                 assert answer is grpc.StatusCode.OK
             for name in ("flashmm_pnl_realized", "otelcol_exporter_queue_size"):
